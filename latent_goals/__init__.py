@@ -1,0 +1,1 @@
+"""Latent goals: what a first action implies next."""

@@ -1,0 +1,1 @@
+"""Inferred routines: actions that a resident keeps repeating."""
