@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from devices.context import Context
-from devices.events import StateChange, Tick
+from devices.events import StateChange, Tick, utc
 from devices.state import HomeState
 
 
@@ -30,6 +30,17 @@ class Hunch:
     abnormal_since: datetime
     lasts: timedelta  # how long it stays worth saying
     remedy: str | None = None  # the state that would put it right, where the entity can be commanded
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable form."""
+        body = {name: getattr(self, name) for name in self.__slots__}
+        return body | {"abnormal_since": self.abnormal_since.isoformat(), "lasts": self.lasts.total_seconds()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild from `to_dict`."""
+        times = {"abnormal_since": utc(data["abnormal_since"]), "lasts": timedelta(seconds=data["lasts"])}
+        return cls(**{**data, **times})
 
 
 class Detector(Protocol):
