@@ -33,6 +33,7 @@ class PolicyConfig:
     quiet_hours: tuple[time, time] | None = (time(22, 30), time(7, 0))
     exclude_entities: tuple[str, ...] = ()  # globs
     exclude_detectors: tuple[str, ...] = ()
+    warmup: timedelta = timedelta(0)  # only learn for this long after the first event
 
 
 class Decision(StrEnum):
@@ -65,6 +66,7 @@ class Policy:
         self._tokens = self.config.burst
         self._paid_at: datetime | None = None
         self._excluded: dict[str, bool] = {}
+        self._first: datetime | None = None
 
     @property
     def may_learn(self) -> bool:
@@ -75,6 +77,8 @@ class Policy:
         """Return what becomes of a hunch, and why in a word. Pure."""
         if not self.suggesting:
             return Decision.DROP, "suggesting is switched off"
+        if self._first is None or at - self._first < self.config.warmup:
+            return Decision.DROP, "still getting to know the home"
         if hunch.detector in self.config.exclude_detectors or self._is_excluded(hunch.entity_id):
             return Decision.DROP, "excluded by the settings"
         if (hunch.detector, hunch.entity_id, hunch.context_key) in self._silenced:
@@ -142,7 +146,9 @@ class Policy:
             self.suggesting = event.suggesting
 
     def tick(self, at: datetime) -> None:
-        """End a mode whose time is over."""
+        """Take note of the time: a mode ends, the warm-up begins."""
+        if self._first is None:
+            self._first = at
         if self.mode_until is not None and at >= self.mode_until:
             self.mode, self.mode_until = HomeMode.HOME, None
 
@@ -186,6 +192,7 @@ class Policy:
             "raised_bar": sorted([d, e, b] for (d, e), b in self._raised_bar.items()),
             "tokens": self._tokens,
             "paid_at": self._paid_at and self._paid_at.isoformat(),
+            "first": self._first and self._first.isoformat(),
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
@@ -197,6 +204,7 @@ class Policy:
         self._raised_bar = {(d, e): b for d, e, b in data["raised_bar"]}
         self._tokens = data["tokens"]
         self._paid_at = utc(data["paid_at"]) if data["paid_at"] else None
+        self._first = utc(data["first"]) if data["first"] else None
 
 
 def matches(entity_id: str, globs: Iterable[str]) -> bool:

@@ -1,0 +1,42 @@
+"""Puts the pipeline together from settings: the one list of what runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from agent.pipeline import Pipeline
+from agent.policy import Policy
+from agent.settings import Settings, SettingsError
+from devices.context import Calendar
+from hunches.detector import Detector
+from hunches.dwell import Dwell
+from hunches.timing import Timing
+
+DETECTORS: Final[dict[str, type[Detector]]] = {d.name: d for d in (Dwell, Timing)}
+
+
+def build_pipeline(settings: Settings) -> Pipeline:
+    """Return an untaught pipeline. Raises SettingsError for parameters that a detector doesn't have."""
+    home = settings.home
+    calendar = Calendar(ZoneInfo(home.time_zone or "UTC"), home.latitude, home.longitude)
+    config = replace(settings.hunches.policy(), warmup=timedelta(days=settings.warmup_days))
+    return Pipeline(calendar, _build_detectors(settings), Policy(config))
+
+
+def _build_detectors(settings: Settings) -> list[Detector]:
+    parameters = settings.hunches.detectors
+    if unknown := sorted(set(parameters) - set(DETECTORS)):
+        raise SettingsError(
+            f"hunches.detectors: no detector called {', '.join(unknown)}",
+            hint=f"there are {', '.join(DETECTORS)}",
+        )
+    detectors = []
+    for name, make in DETECTORS.items():
+        try:
+            detectors.append(make(**parameters.get(name, {})))
+        except (TypeError, ValueError) as err:
+            raise SettingsError(f"hunches.detectors.{name}: {err}") from err
+    return detectors
