@@ -49,7 +49,9 @@ class StateChange:
     changed_at: datetime
     received_at: datetime
     old: str | None = None
-    attributes: Mapping[str, Any] = field(default=NO_ATTRIBUTES, hash=False)
+    attributes: Mapping[str, Any] = field(
+        default_factory=lambda: NO_ATTRIBUTES, hash=False
+    )  # 3.11 takes no mappingproxy as default
     origin: Origin = Origin.UNKNOWN
     confidence: float = 0.0  # of the origin, 0..1
     retained: bool = False
