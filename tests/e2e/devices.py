@@ -1,0 +1,113 @@
+"""Devices that Home Assistant discovers over MQTT and that answer its commands as real ones do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import paho.mqtt.client as paho
+
+from tests.broker import Broker, Client
+from tests.process import wait_for
+
+# component: what it reports at first, and the state that each command leads to
+COMPONENTS: dict[str, tuple[str, dict[str, str]]] = {
+    "binary_sensor": ("OFF", {}),
+    "cover": ("closed", {"OPEN": "open", "CLOSE": "closed"}),
+    "light": ("OFF", {"ON": "ON", "OFF": "OFF"}),
+    "lock": ("LOCKED", {"LOCK": "LOCKED", "UNLOCK": "UNLOCKED"}),
+    "sensor": ("0", {}),
+    "switch": ("OFF", {"ON": "ON", "OFF": "OFF"}),
+}
+
+
+class FakeDevice:
+    """One entity of Home Assistant, announced by MQTT discovery, and the device behind it.
+
+    It confirms a command after `delay_s` by reporting the new state, or never where that is None. What its
+    resident does by hand is `report`.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        component: str,
+        object_id: str,
+        *,
+        device_class: str | None = None,
+        delay_s: float | None = 0,
+    ) -> None:
+        self.entity_id = f"{component}.{object_id}"
+        self.state, self._leads_to = COMPONENTS[component]
+        self.commands: list[str] = []
+        self._component = component
+        self._object_id = object_id
+        self._device_class = device_class
+        self._delay_s = delay_s
+        self._timers: list[threading.Timer] = []
+        self._client = Client(broker, f"device-{object_id}")
+        self._client.paho.on_message = self._on_command
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The discovery config, in the form that every Home Assistant takes."""
+        config = {
+            "name": self._object_id.replace("_", " ").capitalize(),
+            "unique_id": f"fake_{self._object_id}",
+            "object_id": self._object_id,  # names the entity up to 2025
+            "default_entity_id": self.entity_id,  # and since
+            "state_topic": f"fake/{self._object_id}",
+        }
+        if self._leads_to:
+            config["command_topic"] = f"fake/{self._object_id}/set"
+        if self._device_class:
+            config["device_class"] = self._device_class
+        return config
+
+    def report(self, state: str, *, retain: bool = True) -> None:
+        """Report a state, as after a hand at the device."""
+        self.state = state
+        self._client.paho.publish(f"fake/{self._object_id}", state, qos=1, retain=retain)
+
+    def wait_command(self, command: str, timeout_s: float = 15) -> None:
+        """Return when a command has arrived."""
+        wait_for(f"{self.entity_id} to be told {command}", lambda: command in self.commands, timeout_s)
+
+    def announce(self) -> None:
+        """Publish the discovery config and the present state."""
+        topic = f"homeassistant/{self._component}/{self._object_id}/config"
+        self._client.publish(topic, json.dumps(self.config), retain=True)
+        self.report(self.state)
+
+    def remove(self) -> None:
+        """Withdraw the entity from Home Assistant."""
+        self._client.publish(f"homeassistant/{self._component}/{self._object_id}/config", "", retain=True)
+
+    def _on_command(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        command = message.payload.decode()
+        self.commands.append(command)
+        if self._delay_s is None or command not in self._leads_to:
+            return
+        timer = threading.Timer(self._delay_s, self.report, (self._leads_to[command],))
+        self._timers.append(timer)
+        timer.start()
+
+    def __enter__(self) -> Self:
+        self._client.connect()
+        self._client.subscribe(f"fake/{self._object_id}/set")
+        self.announce()
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self.remove()
+        self._client.close()
