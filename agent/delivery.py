@@ -46,7 +46,7 @@ class Delivery:
 
     def __init__(
         self, pipeline: Pipeline, publish: Callable[[Publish], bool], *, prefix: str, discovery: str
-    ):
+    ) -> None:
         self.pipeline = pipeline
         self.publish = publish
         self.prefix = prefix

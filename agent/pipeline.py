@@ -78,6 +78,7 @@ class Pipeline:
         self.occupancy = OccupancyTracker()
         self.alive: dict[str, Alive] = {}
         self._held: dict[tuple[str, str], Hunch] = {}  # over budget, by (detector, entity)
+        self._told: dict[str, str] = {}  # entity -> the state it is in that has been told already
         self._undo: dict[str, tuple[Suggestion, tuple[Action, ...]]] = {}  # id -> states before we acted
         self._household = Occupancy.HOME
         self._context: Context | None = None
@@ -107,7 +108,7 @@ class Pipeline:
         if change.entity_id.startswith(_OCCUPANCY_DOMAINS):
             self._assess_household(change.received_at)
         out: list[Output] = []
-        if self.alive or self._held:
+        if self._told or self._held:
             out += self._withdraw(change)
         return out + self._score_and_learn(change, change.received_at)
 
@@ -147,7 +148,7 @@ class Pipeline:
     # -- from a finding to a suggestion -----------------------------------------------------------
 
     def _consider(self, hunch: Hunch, at: datetime, context: Context) -> list[Output]:
-        if self._already_said(hunch):
+        if self._already_told(hunch):
             return []
         decision, why = self.policy.decide(hunch, at, self.home, context)
         if decision is Decision.SHOW:
@@ -156,11 +157,9 @@ class Pipeline:
             self._held[hunch.detector, hunch.entity_id] = hunch
         return []
 
-    def _already_said(self, hunch: Hunch) -> bool:
-        return any(
-            a.suggestion.entity_id == hunch.entity_id and a.suggestion.raised_for == hunch.raised_for
-            for a in self.alive.values()
-        )
+    def _already_told(self, hunch: Hunch) -> bool:
+        """Whether this stretch of the abnormal has had its suggestion, whatever became of it."""
+        return self._told.get(hunch.entity_id) == hunch.raised_for
 
     def _show(self, hunch: Hunch, at: datetime, context: Context, why: str) -> Suggestion:
         urgent = self.policy.urgent(hunch.entity_id, self.home, context)
@@ -184,6 +183,7 @@ class Pipeline:
             raised_for=hunch.raised_for,
         )
         self.alive[suggestion.id] = Alive(suggestion)
+        self._told[hunch.entity_id] = hunch.raised_for
         return suggestion
 
     def _show_held(self, at: datetime) -> list[Output]:
@@ -191,7 +191,7 @@ class Pipeline:
         context = self.context(at)
         out: list[Output] = []
         for key, hunch in sorted(self._held.items(), key=lambda kv: (-kv[1].score, kv[0])):
-            if at - hunch.abnormal_since > hunch.lasts or self._already_said(hunch):
+            if at - hunch.abnormal_since > hunch.lasts or self._already_told(hunch):
                 del self._held[key]
                 continue
             decision, why = self.policy.decide(hunch, at, self.home, context)
@@ -207,6 +207,8 @@ class Pipeline:
         """Take back what an entity's return to another state has settled."""
         if change.new in NOT_A_STATE:
             return []
+        if self._told.get(change.entity_id, change.new) != change.new:
+            del self._told[change.entity_id]
         for key in [
             k for k, h in self._held.items() if k[1] == change.entity_id and h.raised_for != change.new
         ]:
@@ -286,6 +288,7 @@ class Pipeline:
                 part.rename(old, new)
         gone = [a.suggestion for a in self.alive.values() if a.suggestion.entity_id == old]
         self._held = {k: h for k, h in self._held.items() if k[1] != old}
+        self._told.pop(old, None)
         why = "forgotten" if new is None else f"renamed to {new}"
         return [self._close(s, Status.RESOLVED, event.at, why) for s in gone]
 
@@ -303,6 +306,7 @@ class Pipeline:
                 [a.suggestion.to_dict(), a.snoozed_until and a.snoozed_until.isoformat()]
                 for a in self.alive.values()
             ],
+            "told": self._told,
             "held": [h.to_dict() for h in self._held.values()],
             "undo": [
                 [s.to_dict(), [[a.entity_id, a.state] for a in before]] for s, before in self._undo.values()
@@ -321,6 +325,7 @@ class Pipeline:
         for body, snoozed in data["alive"]:
             suggestion = Suggestion.from_dict(body)
             self.alive[suggestion.id] = Alive(suggestion, utc(snoozed) if snoozed else None)
+        self._told = dict(data["told"])
         for body in data["held"]:
             hunch = Hunch.from_dict(body)
             self._held[hunch.detector, hunch.entity_id] = hunch

@@ -75,24 +75,30 @@ class Policy:
 
     def decide(self, hunch: Hunch, at: datetime, home: HomeState, context: Context) -> tuple[Decision, str]:
         """Return what becomes of a hunch, and why in a word. Pure."""
-        if not self.suggesting:
-            return Decision.DROP, "suggesting is switched off"
-        if self._first is None or at - self._first < self.config.warmup:
-            return Decision.DROP, "still getting to know the home"
-        if hunch.detector in self.config.exclude_detectors or self._is_excluded(hunch.entity_id):
-            return Decision.DROP, "excluded by the settings"
-        if (hunch.detector, hunch.entity_id, hunch.context_key) in self._silenced:
-            return Decision.DROP, "you said that this is not a problem"
         urgent = self.urgent(hunch.entity_id, home, context)
-        if self.mode is HomeMode.VACATION and not urgent:
-            return Decision.DROP, "vacation: only security hunches"
-        if hunch.score < hunch.threshold + self._raised_bar.get((hunch.detector, hunch.entity_id), 0.0):
-            return Decision.DROP, "below the bar that your rejections raised"
+        objection = self._objection(hunch, at, urgent=urgent)
+        if objection is not None:
+            return Decision.DROP, objection
         if urgent:
             return Decision.SHOW, "urgent: outside the budget"
         if self._balance(at) >= 1.0:
             return Decision.SHOW, "within the budget"
         return Decision.HOLD, "the budget is spent"
+
+    def _objection(self, hunch: Hunch, at: datetime, *, urgent: bool) -> str | None:
+        if not self.suggesting:
+            return "suggesting is switched off"
+        if self._first is None or at - self._first < self.config.warmup:
+            return "still getting to know the home"
+        if hunch.detector in self.config.exclude_detectors or self._is_excluded(hunch.entity_id):
+            return "excluded by the settings"
+        if (hunch.detector, hunch.entity_id, hunch.context_key) in self._silenced:
+            return "you said that this is not a problem"
+        if self.mode is HomeMode.VACATION and not urgent:
+            return "vacation: only security hunches"
+        if hunch.score < hunch.threshold + self._raised_bar.get((hunch.detector, hunch.entity_id), 0.0):
+            return "below the bar that your rejections raised"
+        return None
 
     def urgent(self, entity_id: str, home: HomeState, context: Context) -> bool:
         """Whether a hunch can't wait: water, smoke and gas always, ways in at night or when away."""

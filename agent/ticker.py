@@ -25,7 +25,8 @@ class Ticker:
     """Gives a tick for every multiple of `every` (since the epoch) that time passes.
 
     `max_gap`: a longer silence is an outage, a suspended machine or a corrected clock: nothing was observed
-    in it, so it is skipped in one step. None: every silence is filled (replays of a complete recording).
+    in it, so nothing ticks for it, and the first tick comes after the sources have said what is true now.
+    None: every silence is filled (replays of a complete recording).
     """
 
     def __init__(self, every: timedelta = timedelta(minutes=1), max_gap: timedelta | None = None) -> None:
@@ -43,8 +44,6 @@ class Ticker:
         boundary = self._floor(at)
         if last is None or (self.max_gap is not None and boundary - last > self.max_gap):
             self.last = boundary
-            if last is not None:
-                yield Tick(boundary)
             return
         while self.last is not None and self.last < boundary:
             self.last += self.every

@@ -68,6 +68,8 @@ class HomeState:
     def apply(self, change: StateChange) -> StateChange:
         """Fold a change in, and return it with `old` set to the state it replaced.
 
+        A report of a state from before the present one is late or a duplicate: it changes nothing and comes
+        back as a repeat (unless our own clock was set back: then `received_at` went back too).
         After an outage `old` is the state before the outage, so that a device that comes back as it left
         is a repeat and one that comes back changed is a change.
         """
@@ -78,6 +80,8 @@ class HomeState:
             )
             return change
         old = known.state
+        if change.changed_at < known.since and change.received_at >= known.seen_at:
+            return _with_old(change, change.new)  # late news of an earlier state, or heard a second time
         known.seen_at = change.received_at
         if change.attributes and change.attributes is not known.attributes:
             known.attributes = change.attributes

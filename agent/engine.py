@@ -1,0 +1,182 @@
+"""The pipeline on top of the store: nothing is said before what led to it is committed.
+
+`take` steps events and collects what is to be written; `commit` writes it in one transaction and then hands
+the outputs on. A commit that fails (a full disk) keeps everything for the next try. After a restart,
+`restore` replays what the last snapshot doesn't hold, and arrives at the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from agent.pipeline import Event, Pipeline
+from agent.store import Batch, Store
+from agent.suggestions import (
+    Command,
+    Control,
+    Feedback,
+    Forget,
+    Output,
+    Resolution,
+    Suggestion,
+    feedback_from_dict,
+    feedback_to_dict,
+)
+from agent.ticker import Ticker
+from devices.events import StateChange, Tick, utc
+
+log = structlog.get_logger()
+
+SNAPSHOT_EVENTS: Final = 50_000
+"""A snapshot is due after this many events, so that a start replays at most as many."""
+
+
+class Engine:
+    """One home: its pipeline, its log, and the sequence number that orders both.
+
+    `on_outputs` is called after each commit with what the committed events led to, and the time of the last.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        pipeline: Pipeline,
+        ticker: Ticker,
+        on_outputs: Callable[[Sequence[Output], datetime], None] = lambda _outputs, _at: None,
+    ) -> None:
+        self.store = store
+        self.pipeline = pipeline
+        self.ticker = ticker
+        self.on_outputs = on_outputs
+        self.events = 0  # state changes taken since the start
+        self._seq = store.last_seq
+        self._snapshot_seq = 0
+        self._batch = Batch()
+        self._outputs: list[Output] = []
+        self._at: datetime | None = None
+
+    # -- live -------------------------------------------------------------------------------------
+
+    def take(self, event: StateChange | Feedback | Control | Forget) -> None:
+        """Step one event, and the ticks that were due before it."""
+        if isinstance(event, StateChange):
+            self.advance(event.received_at)
+            if not self._is_news(event):
+                self.pipeline.step(event)  # still says that the device is alive
+                return
+            self.events += 1
+            known = self.pipeline.home.get(event.entity_id)
+            self._batch.changes.append((self._next(), event, known and known.state))
+        else:
+            self.advance(event.at)
+            self._batch.journal.append((self._next(), event.at, feedback_to_dict(event)))
+        self._step(event, event.received_at if isinstance(event, StateChange) else event.at)
+
+    def advance(self, at: datetime) -> None:
+        """Let time pass."""
+        for tick in self.ticker.until(at):
+            if self._step(tick, tick.at):
+                # What only time led to must come out again in a replay, so the log holds that it passed.
+                self._batch.journal.append((self._next(), tick.at, {"kind": "tick", "at": tick.at.isoformat()}))
+        self._at = at if self._at is None else max(self._at, at)
+
+    def commit(self, *, inflight: Sequence[tuple[int, bytes]] = (), inbox: Sequence[int] = ()) -> None:
+        """Write all that has been taken, and say what follows. Raises StoreError and keeps it all.
+
+        `inflight`: (packet id, digest) of the messages that this commit makes safe; `inbox`: ids of the
+        requests that it carries out.
+        """
+        self._batch.inflight.extend(inflight)
+        self._batch.inbox.extend(inbox)
+        if self._batch:
+            self.store.append(self._batch)
+            self._batch = Batch()
+        if self._outputs and self._at is not None:
+            outputs, self._outputs = self._outputs, []
+            self.on_outputs(outputs, self._at)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something has been taken that isn't written yet."""
+        return bool(self._batch)
+
+    def _is_news(self, change: StateChange) -> bool:
+        known = self.pipeline.home.get(change.entity_id)
+        if known is None or known.state != change.new:
+            return True
+        attributes = change.attributes
+        return bool(attributes) and attributes is not known.attributes and attributes != known.attributes
+
+    def _step(self, event: Event, at: datetime) -> bool:
+        outputs = self.pipeline.step(event)
+        if not outputs:
+            return False
+        for output in outputs:
+            match output:
+                case Suggestion():
+                    self._batch.suggestions.append(output)
+                case Resolution():
+                    self._batch.resolutions.append(output)
+                case Command():
+                    self._batch.commands.append(output)
+        self._outputs += outputs
+        self._at = at
+        return True
+
+    def _next(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    # -- restart ----------------------------------------------------------------------------------
+
+    def snapshot(self, at: datetime) -> None:
+        """Keep the present state, so that the next start need not replay what led to it."""
+        if self.pending or self._seq == self._snapshot_seq:
+            return
+        body = {"pipeline": self.pipeline.to_dict(), "ticked": self.ticker.last and self.ticker.last.isoformat()}
+        self.store.save_snapshot(self._seq, body, at)
+        self._snapshot_seq = self._seq
+
+    @property
+    def snapshot_due(self) -> bool:
+        """Whether a start would have to replay much."""
+        return self._seq - self._snapshot_seq >= SNAPSHOT_EVENTS
+
+    def restore(self, progress: Callable[[int], None] | None = None) -> int:
+        """Load the newest snapshot and replay what came after it; return how many inputs were replayed."""
+        after = 0
+        if (snapshot := self.store.load_snapshot()) is not None:
+            after, body = snapshot
+            self.pipeline.load(body["pipeline"])
+            self.ticker.last = utc(body["ticked"]) if body["ticked"] else None
+        self._snapshot_seq = after
+        replayed = self.replay(self.store.tail(after), progress)
+        self._seq = self.store.last_seq
+        return replayed
+
+    def replay(
+        self, inputs: Iterable[StateChange | dict[str, Any]], progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Step what the log holds, saying and writing nothing."""
+        count = 0
+        for count, entry in enumerate(inputs, 1):
+            if isinstance(entry, StateChange):
+                self._replay_ticks(entry.received_at)
+                self.pipeline.step(entry)
+            elif entry["kind"] == "tick":
+                self._replay_ticks(utc(entry["at"]))
+            else:
+                event = feedback_from_dict(entry)
+                self._replay_ticks(event.at)
+                self.pipeline.step(event)
+            if progress is not None and count % 1000 == 0:
+                progress(count)
+        return count
+
+    def _replay_ticks(self, at: datetime) -> None:
+        for tick in self.ticker.until(at):
+            self.pipeline.step(Tick(tick.at))
