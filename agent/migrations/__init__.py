@@ -1,0 +1,1 @@
+"""The database's history: one revision a change of schema, run by `agent.database` when one is due."""

@@ -1,0 +1,1 @@
+"""One file a revision, oldest first. Each is frozen once released."""
