@@ -2,8 +2,8 @@
 
 One thread because paho reads a packet with three system calls: with a reader thread each of them hands the
 interpreter lock over, and throughput falls to a third. The loop is: read what is there (at most
-`MAX_BATCH` messages), hand the batch to `handle`, which returns once it is committed, acknowledge it, go on.
-So the queue between the broker and the database is one batch; while `handle` fails (a full disk), nothing is
+`MAX_BATCH` messages), hand the batch to `handle`, have it committed by `commit`, acknowledge it, go on. So
+the queue between the broker and the database is one batch; while `commit` fails (a full disk), nothing is
 acknowledged, and the broker holds the rest back (MQTT's receive maximum): that is the back-pressure.
 """
 
@@ -15,11 +15,10 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import paho.mqtt.client as paho
 import structlog
-from paho.mqtt.client import SocketLike
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -29,13 +28,16 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from agent.errors import InklingError, StoreError
 from agent.settings import MqttSettings
 
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike
+
 log = structlog.get_logger()
 
 MAX_BATCH: Final = 500
 RECEIVE_MAXIMUM: Final = 1000
 """How many messages may wait unacknowledged: what a crash makes the broker send again."""
 MAX_READ_S: Final = 0.02  # hand over what has been read, so that a burst can't starve timers
-_CONNECT_TIMEOUT_S: Final = 15.0
+_CONNECT_TIMEOUT_S: Final = 10.0
 _RETRY_STORE_S: Final = 2.0
 
 Handler = Callable[[Sequence[paho.MQTTMessage]], None]
@@ -48,9 +50,9 @@ class BrokerRefusedError(InklingError):
 class MqttBridge:
     """A persistent session with the broker, reconnecting for ever with back-off.
 
-    `handle` is called with each batch in order of arrival and must commit it before it returns; on
-    `StoreError` the batch is kept unacknowledged and tried again. `on_connected` is awaited after each
-    (re)connection, when publishing works again.
+    `handle` is called once with each batch, in order of arrival; then `commit`, after which the batch is
+    acknowledged. When `commit` raises StoreError it is tried again until it works. `on_connected` is awaited
+    after each (re)connection, when publishing works again.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class MqttBridge:
         *,
         subscriptions: Sequence[str],
         handle: Handler,
+        commit: Callable[[], None],
         on_connected: Callable[[], Awaitable[None]],
         will: tuple[str, bytes] | None = None,
         rng: random.Random | None = None,
@@ -71,6 +74,8 @@ class MqttBridge:
         self.catching_up = False  # what comes now was queued while we were away: its time is not its own
         self._subscriptions = subscriptions
         self._handle = handle
+        self._commit = commit
+        self._handled = 0  # of `_waiting`, but not committed yet
         self._on_connected = on_connected
         self._will = will
         self._rng = rng or random.Random()
@@ -79,7 +84,7 @@ class MqttBridge:
         self._client = self._make_client()
         self._loop: asyncio.AbstractEventLoop
         self._lost = asyncio.Event()
-        self._retrying = False
+        self._answer: asyncio.Future[ReasonCode]
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- for the rest of the shell ----------------------------------------------------------------
@@ -146,8 +151,9 @@ class MqttBridge:
         """Connect, and wait for the broker's answer; raises OSError or BrokerRefusedError."""
         s = self.settings
         self._lost.clear()
-        self._answer: asyncio.Future[ReasonCode] = self._loop.create_future()
+        self._answer = self._loop.create_future()
         self._waiting.clear()  # unacknowledged: the broker sends them again
+        self._handled = 0
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = s.session_expiry_s
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
@@ -163,12 +169,14 @@ class MqttBridge:
         keepalive.add_done_callback(self._tasks.discard)
         try:
             reason = await asyncio.wait_for(self._answer, _CONNECT_TIMEOUT_S)
-        except TimeoutError as err:
+        except (TimeoutError, ConnectionError) as err:
             self._close()
-            raise ConnectionError("the broker took the connection but did not answer") from err
+            self._try_other_protocol()
+            raise ConnectionError("the broker took the connection, but answered nothing") from err
         if reason.is_failure:
             self._close()
-            self._fall_back(reason)
+            if reason.getName() == "Unsupported protocol version":
+                self._try_other_protocol()
             raise BrokerRefusedError(
                 f"broker {s.host}:{s.port} refused the connection: {reason}",
                 hint="check mqtt.username and mqtt.password, and the broker's access list",
@@ -180,16 +188,17 @@ class MqttBridge:
             self._client.subscribe([(t, 1) for t in self._subscriptions])
         self.connected.set()
         self._client.loop_write()
-        log.info("connected to the broker", host=s.host, port=s.port, protocol=s.protocol)
+        log.info(
+            "connected to the broker",
+            host=s.host,
+            port=s.port,
+            protocol="5" if self._protocol == paho.MQTTv5 else "3.1.1",
+        )
 
-    def _fall_back(self, reason: ReasonCode) -> None:
-        if (
-            self.settings.protocol == "auto"
-            and reason.value in {0x84, 0x01}
-            and self._protocol == paho.MQTTv5
-        ):
-            log.info("the broker doesn't speak MQTT 5, using 3.1.1")
-            self._protocol = paho.MQTTv311
+    def _try_other_protocol(self) -> None:
+        """Brokers that know only 3.1.1 refuse MQTT 5, hang up, or say nothing at all."""
+        if self.settings.protocol == "auto":
+            self._protocol = paho.MQTTv311 if self._protocol == paho.MQTTv5 else paho.MQTTv5
             self._client = self._make_client()
 
     async def _stay(self) -> None:
@@ -273,38 +282,34 @@ class MqttBridge:
                 break  # nothing more now, or a control packet: the loop comes back at once
             if len(waiting) - before >= MAX_BATCH or self._loop.time() > until:
                 break
-        if waiting and not self._retrying:
-            self._commit()
+        if waiting and self.stalled is None:
+            self._settle()
 
     def _buffered(self) -> bool:
         sock = self._client.socket()
         return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
-    def _commit(self) -> None:
-        batch = self._waiting[:]
-        try:
+    def _settle(self) -> None:
+        """Handle what is waiting, commit it, acknowledge it."""
+        batch = self._waiting[self._handled :]
+        if batch:
+            self._handled += len(batch)
             self._handle(batch)
+        try:
+            self._commit()
         except StoreError as err:
-            self._stall(err)
+            if self.stalled is None:
+                log.warning("can't write; nothing is acknowledged until it works", why=str(err))
+            self.stalled = err
+            self._loop.call_later(_RETRY_STORE_S, self._settle)
             return
         if self.stalled is not None:
             log.info("the database is writable again")
             self.stalled = None
-        del self._waiting[: len(batch)]
-        self.received += len(batch)
-        for message in batch:
+        settled, self._waiting[:] = self._waiting[: self._handled], self._waiting[self._handled :]
+        self._handled = 0
+        self.received += len(settled)
+        for message in settled:
             if message.qos:
                 self._client.ack(message.mid, message.qos)
         self._client.loop_write()
-
-    def _stall(self, err: StoreError) -> None:
-        if self.stalled is None:
-            log.error("cannot write, nothing is acknowledged until it works", why=str(err), hint=err.hint)
-        self.stalled = err
-        self._retrying = True
-        self._loop.call_later(_RETRY_STORE_S, self._retry)
-
-    def _retry(self) -> None:
-        self._retrying = False
-        if self._waiting:
-            self._commit()
