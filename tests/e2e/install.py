@@ -34,24 +34,24 @@ INTEGRATIONS = """
     system_health tag template timer trace usb websocket_api zone
 """
 
-LIST_REQUIREMENTS = """
-import json, pathlib, sys
-import homeassistant
-components = pathlib.Path(homeassistant.__file__).parent / "components"
+# Found, not imported: importing it needs the packages that are yet to be installed.
+FIND_PACKAGE = """
+import importlib.util, json, pathlib, sys
+package = pathlib.Path(importlib.util.find_spec("homeassistant").submodule_search_locations[0])
+"""
+PRINT_CONSTRAINTS_PATH = FIND_PACKAGE + 'print(package / "package_constraints.txt")'
+LIST_REQUIREMENTS = f"""
+{FIND_PACKAGE}
 seen, todo, requirements = set(), sys.argv[1:], set()
 while todo:
     domain = todo.pop()
-    manifest = components / domain / "manifest.json"
+    manifest = package / "components" / domain / "manifest.json"
     if domain not in seen and manifest.exists():
         data = json.loads(manifest.read_text())
         todo += data.get("dependencies", []) + data.get("after_dependencies", [])
         requirements.update(data.get("requirements", []))
     seen.add(domain)
-print("\\n".join(sorted(requirements)))
-"""
-PRINT_CONSTRAINTS_PATH = """
-import pathlib, homeassistant
-print(pathlib.Path(homeassistant.__file__).with_name("package_constraints.txt"))
+print(*sorted(requirements), sep="\\n")
 """
 
 
