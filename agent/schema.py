@@ -209,8 +209,8 @@ def dump(value: Any) -> str:
 def dump_bytes(value: Any) -> bytes:
     """Return `dump` as UTF-8."""
     try:
-        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # integers over 64 bits, lone surrogates, too deep
+        return orjson.dumps(value, default=_plain)
+    except TypeError:  # integers over 64 bits, lone surrogates, keys that aren't text, too deep
         return orjson.dumps(_tame(value, 0))
 
 

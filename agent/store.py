@@ -129,8 +129,8 @@ class Store:
 
     def _insert(self, conn: Connection, rows: list[Row]) -> Appended:
         result = conn.execution_options(preserve_rowcount=True).exec_driver_sql(self._insert_events, rows)
-        if result.rowcount == len(rows):
-            return Appended(len(rows))
+        if result.rowcount in (0, len(rows)):
+            return Appended(result.rowcount, () if result.rowcount else tuple(row[0] for row in rows))
         query = sa.select(events.c.seq).where(events.c.seq.between(rows[0][0], rows[-1][0]))
         stored = set(conn.scalars(query))
         return Appended(len(stored), tuple(seq for seq, *_ in rows if seq not in stored))
