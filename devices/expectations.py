@@ -48,6 +48,9 @@ class Expectations:
     def __len__(self) -> int:
         return len(self._by_entity)
 
+    def __contains__(self, entity_id: str) -> bool:
+        return entity_id in self._by_entity
+
     def of(self, entity_id: str, now: datetime) -> list[Expectation]:
         """Return those of an entity that haven't run out, oldest first."""
         expected = self._by_entity.get(entity_id)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from devices.events import NO_ATTRIBUTES, NOT_A_STATE, Source, StateChange
 
 MAX_RECENT: Final = 64
+_PRUNE_EVERY: Final = 8  # a power of two: so many changes may outstay the window, to save looking at the time
 _RANK: Final = {source: rank for rank, source in enumerate(Source)}  # 0 is the best
 _LABELS: Final = Source.HOME_ASSISTANT  # the source that is worth waiting for: it alone has contexts
 _SURE: Final = 0.9  # an origin of this confidence needs no better label
@@ -59,9 +60,8 @@ class Fusion:
     view's embedding that is greedy never lies behind the true one; so as long as one source reports
     everything, a source that lags, drops out or misses changes never makes a change count twice.
 
-    - Holding: a change whose origin isn't sure waits up to `hold` for Home Assistant's report, if that is
-      connected and has reported the entity before; later changes of the entity queue behind it. Everything
-      else comes out at once.
+    - A change whose origin isn't sure waits up to `hold` for Home Assistant's report, if that is connected
+      and has reported the entity before, and later changes of the entity queue behind it.
     - Attributes count once: updates between changes are taken from the best connected source that reports
       the entity, names and classes always from the best that ever gave them. Repeats pass as they are.
     - Measurements (`sensor`, `number`) are taken from the best connected source alone, since sources may
@@ -135,7 +135,7 @@ class Fusion:
             if change.new != e.last.new:
                 recent = e.recent
                 recent.append(change)
-                if recent[0].received_at < change.received_at - self.window or len(recent) > MAX_RECENT:
+                if not len(recent) & (_PRUNE_EVERY - 1):
                     self._prune(e, change.received_at)
                 e.out = e.base + len(recent)
             e.last = change
@@ -280,10 +280,9 @@ class Fusion:
         return self._flush(e, now)
 
     def _waits(self, e: _Entity, change: StateChange) -> bool:
-        if change.source is _LABELS or change.retained or change.confidence >= _SURE:
-            return False
         label = e.views.get(_LABELS)
-        return label is not None and self._connected(_LABELS, label)
+        unsure = change.source is not _LABELS and not change.retained and change.confidence < _SURE
+        return unsure and label is not None and self._connected(_LABELS, label)
 
     def _flush(self, e: _Entity, now: datetime) -> list[StateChange]:
         n = 0
@@ -297,9 +296,10 @@ class Fusion:
 
     def _prune(self, e: _Entity, now: datetime) -> None:
         """Forget released changes that no report can mean any more; the newest stays."""
-        oldest, n = now - self.window, 0
+        oldest = now - self.window
         most = min(len(e.recent) - 1, e.out - e.base)
-        while n < most and (e.recent[n].received_at < oldest or len(e.recent) - n > MAX_RECENT):
+        n = min(most, MAX_RECENT // 2 if len(e.recent) >= MAX_RECENT else 0)
+        while n < most and e.recent[n].received_at < oldest:
             n += 1
         del e.recent[:n]
         e.base += n

@@ -66,6 +66,7 @@ class _View:
     state: str
     verdict: Verdict
     context_id: str | None
+    usual: Verdict  # when nothing asked for the change
 
 
 class Provenance:
@@ -93,8 +94,7 @@ class Provenance:
     keep, max_contexts
         How long, and how many, contexts are remembered.
 
-    Memory: one view for each entity and source, `max_contexts` contexts and as many commanded entities.
-    Time: O(1) a change.
+    Memory: one view an entity and source, `max_contexts` contexts and commanded entities. Time: O(1).
 
     >>> from devices.events import utc
     >>> t = utc("2024-01-01T08:00:00+00:00")
@@ -203,13 +203,15 @@ class Provenance:
         context_id = context[0] if context is not None else None
         if view is None:
             verdict = self._judge(change, context, now)
-            self._views[key] = _View(change.new, verdict, context_id)
+            self._views[key] = _View(change.new, verdict, context_id, _unasked(change))
             return verdict
-        if (
-            view.state == change.new
-            and view.context_id == context_id
-            and (context_id is not None or self._expected.of(change.entity_id, now))
-        ):
+        if context is None and change.entity_id not in self._expected and self._plain(view, change):
+            view.state, view.verdict = change.new, view.usual
+            return view.usual
+        within = (
+            self._expected.of(change.entity_id, now) if context is None else view.context_id == context_id
+        )
+        if within and view.state == change.new:
             return view.verdict  # attributes only, within one action
         verdict = _NOBODY if view.state in NOT_A_STATE else self._judge(change, context, now)
         view.state, view.verdict, view.context_id = change.new, verdict, context_id
@@ -231,6 +233,12 @@ class Provenance:
         return ", ".join(said)
 
     # -- how it is decided ------------------------------------------------------------------------
+
+    @staticmethod
+    def _plain(view: _View, change: StateChange) -> bool:
+        """Whether nothing is to be weighed: most of what sensors say on their own topics."""
+        known = view.state not in NOT_A_STATE and change.new not in NOT_A_STATE
+        return known and change.confidence == 0 and not change.retained
 
     def _judge(self, change: StateChange, context: HaContext | None, now: datetime) -> Verdict:
         if change.retained or change.new in NOT_A_STATE:

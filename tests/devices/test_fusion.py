@@ -246,6 +246,7 @@ def test_nothing_waits_without_reason() -> None:
     assert home.hears(NATIVE, "off", 2, **sure) == 1, "the origin is known"
     assert home.hears(WS, "off", 2.1) == 0
     assert home.hears(WS, "on", 3) == 1, "the best source"
+    assert home.hears(NATIVE, "on", 3.1) == 0
     assert home.hears(NATIVE, "off", 4) == 0
     assert home.keep(home.fusion.source_down(WS, at(4.1))) == 1, "nobody left to wait for"
     assert home.hears(NATIVE, "on", 5) == 1
@@ -337,8 +338,9 @@ def test_memory_is_bounded() -> None:
         home.hears(NATIVE, str(n), 1 + n / 1000, "sensor.power")
     entity = home.fusion._entities["sensor.power"]
     assert len(entity.recent) <= MAX_RECENT
-    home.hears(NATIVE, "x", 100, "sensor.power")
-    assert len(entity.recent) == 1
+    for n in range(8):
+        home.hears(NATIVE, f"x{n}", 100 + n, "sensor.power")
+    assert len(entity.recent) <= 8, "what is older than the window goes"
 
 
 def test_one_source_is_cheap() -> None:
