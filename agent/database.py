@@ -221,19 +221,18 @@ class Database:
     def _writable(self) -> bool:
         if self.path is None or self.access is Access.READ:
             return True
-        return os.access(self.path.parent, os.W_OK) and (
-            not self.path.exists() or os.access(self.path, os.W_OK)
-        )
+        used = [self.path.parent, self.path] if self.path.exists() else [self.path.parent]
+        return all(os.access(p, os.W_OK, effective_ids=True) for p in used)
 
 
-def migrate(database: Database, script: Path = MIGRATIONS, target: str = "head") -> None:
+def migrate(database: Database, target: str = "head") -> None:
     """Upgrade in one transaction: a failure leaves the database as it was. Only here is Alembic loaded."""
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
     log.info("upgrading the database", database=database.name)
     config = Config()
-    config.set_main_option("script_location", str(script).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     with database.outside_transaction() as conn:
         try:

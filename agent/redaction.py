@@ -58,7 +58,7 @@ _NAMED: Final = {"friendly_name": "Name", "area": "area", "area_id": "area", "pe
 class Redactor:
     """Replaces names by numbers in order of appearance, which tell nothing, the same all through one file.
 
-    Kept: domain, device class, units, well-known numbers, Home Assistant's own words, times. Replaced: object ids,
+    Kept: domain, device class, units, usual numbers, Home Assistant's own words, times. Replaced: object ids,
     names, areas, contexts, texts that are states. Dropped: coordinates and what they could be worked out
     from (sun, weather, zones), every other attribute.
 
