@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 from agent import schema
@@ -111,6 +111,12 @@ class Database:
             self._lock.release()
             self._lock = None
 
+    def has_writer(self) -> bool:
+        """Whether a daemon, or an import, is at work on the database."""
+        lock = FileLock(self.path) if self.path is not None else ServerLock(self.engine)
+        lock.release()
+        return not lock.held
+
     # -- opening ----------------------------------------------------------------------------------
 
     def _engine(self, synchronous: str) -> Engine:
@@ -204,6 +210,8 @@ class Database:
     def _reporting(self) -> Iterator[None]:
         try:
             yield
+        except DataError:
+            raise  # about the data, not the database
         except DBAPIError as err:
             raise self._in_plain_words(err) from err
 

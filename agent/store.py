@@ -102,29 +102,24 @@ class Store:
         """Write a batch in one transaction. Raises StoreError having written nothing: try again later."""
         with self._writing:
             try:
-                try:
-                    return self._append(batch, batch.changes)
-                except (DataError, UnicodeEncodeError):
-                    # Text that the database can't hold must not block all that comes after it.
-                    log.warning("replaced characters that the database can't hold")
-                    return self._append(
-                        batch, [(seq, _clean(c), old and _clean_text(old)) for seq, c, old in batch.changes]
-                    )
-            except BaseException:
-                self._known = None  # may know of rows that were rolled back
-                raise
+                return self._append(batch, batch.changes)
+            except (DataError, UnicodeEncodeError):
+                # Text that the database can't hold must not block all that comes after it.
+                log.warning("replaced characters that the database can't hold")
+            clean = [(seq, _clean(c), old and _clean_text(old)) for seq, c, old in batch.changes]
+            return self._append(batch, clean)
 
     def _append(self, batch: Batch, changes: Sequence[Change]) -> Appended:
+        known, self._known = self._known, None  # what fails may have known of rows that are rolled back
         done = Appended(0)
         with self.database.write() as conn:
-            if self._known is None:
-                self._known = Interner(conn), PacketJournal(conn, self._packets_kept)
-            interner, packets = self._known
+            known = known or (Interner(conn), PacketJournal(conn, self._packets_kept))
             if changes:
-                done = self._insert(conn, interner.rows(conn, changes))
+                done = self._insert(conn, known[0].rows(conn, changes))
             outputs.write_outputs(conn, batch)
             if batch.inflight:
-                packets.add(conn, batch.inflight)
+                known[1].add(conn, batch.inflight)
+        self._known = known
         return done
 
     def _insert(self, conn: Connection, rows: list[Row]) -> Appended:
