@@ -86,8 +86,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 @contextmanager
-def progress(label: str, total: float | None) -> Iterator[Callable[[float], None]]:
-    """Show a progress bar on stderr (nothing where it isn't a terminal); yields `done so far -> None`."""
+def progress(label: str, total: float | None) -> Iterator[Callable[..., None]]:
+    """Show a progress bar on stderr (nothing where it isn't a terminal); yields `show(done, total=None)`."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -97,7 +97,7 @@ def progress(label: str, total: float | None) -> Iterator[Callable[[float], None
     )  # fmt: skip
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, total=None: bar.update(task, completed=done, total=total)
 
 
 def ago(at: datetime, now: datetime) -> str:

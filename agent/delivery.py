@@ -22,6 +22,7 @@ import orjson
 from agent.pipeline import Alive, Pipeline
 from agent.policy import Policy
 from agent.suggestions import (
+    Command,
     Control,
     Feedback,
     HomeMode,
@@ -33,7 +34,7 @@ from agent.suggestions import (
 )
 from devices.decoder import Publish
 
-EVENT_TYPES: Final = ("raised", *(s.value for s in Status if s is not Status.OPEN))
+EVENT_TYPES: Final = ("raised", *(s.value for s in Status if s is not Status.OPEN), "failed")
 MAX_LISTED: Final = 10  # in the sensor's attributes: the recorder drops sets over 16 kB
 _VERDICTS: Final = {v.value: v for v in Verdict if v is not Verdict.IGNORED}
 
@@ -64,6 +65,12 @@ class Delivery:
         )
         return (*topics, f"{self.discovery}/status")
 
+    def handles(self, topic: str) -> bool:
+        """Whether a topic is one of `subscriptions`."""
+        return (
+            topic.endswith("/set") and topic.startswith(self.prefix)
+        ) or topic == f"{self.discovery}/status"
+
     @property
     def will(self) -> tuple[str, bytes]:
         """The broker's last word for us."""
@@ -88,22 +95,29 @@ class Delivery:
         self.switches(self.pipeline.policy)
         self._pending()
 
-    def outputs(self, outputs: Iterable[Output], at: datetime) -> None:
-        """Say what a committed batch led to."""
+    def outputs(self, outputs: Iterable[Output], at: datetime) -> list[str]:
+        """Say what a committed batch led to; return the ids of the suggestions that have been said."""
         for output in outputs:
             if isinstance(output, Resolution):
                 self._closed(output)
-        self.due(at)
+        return self.due(at)
 
-    def due(self, at: datetime) -> None:
-        """Say what has waited for the end of the quiet hours, or has come back from a snooze."""
-        fresh = [a.suggestion for a in self.pipeline.alive.values() if self._is_due(a, at)]
-        for suggestion in fresh:
-            self._said.add(suggestion.id)
-            self._send_suggestion(suggestion)
-            self._send(f"{self.prefix}/events", {"event_type": "raised", **suggestion.to_dict()})
+    def failed(self, command: Command, why: str, at: datetime) -> None:
+        """Say that an accepted suggestion could not be carried out."""
+        body = {"event_type": "failed", "id": command.suggestion_id, "entity_id": command.entity_id}
+        self._send(f"{self.prefix}/events", body | {"at": at.isoformat(), "why": why})
+
+    def due(self, at: datetime) -> list[str]:
+        """Say what has waited for its time, or for the broker; return the ids of what has been said."""
+        fresh = []
+        for suggestion in [a.suggestion for a in self.pipeline.alive.values() if self._is_due(a, at)]:
+            if self._send(f"{self.prefix}/events", {"event_type": "raised", **suggestion.to_dict()}):
+                self._send_suggestion(suggestion)
+                fresh.append(suggestion.id)
         if fresh:
+            self._said.update(fresh)
             self._pending()
+        return fresh
 
     def restore(self, said: Iterable[str]) -> None:
         """Remember what had been said before a restart."""
@@ -153,11 +167,15 @@ class Delivery:
         said = [a.suggestion for a in alive if a.suggestion.id in self._said]
         return sorted(said, key=lambda s: (s.deliver_at, s.score, s.id), reverse=True)
 
-    def _send(self, topic: str, body: Mapping[str, Any] | str, *, retain: bool = False) -> None:
+    def _send(self, topic: str, body: Mapping[str, Any] | str, *, retain: bool = False) -> bool:
         payload = body.encode() if isinstance(body, str) else orjson.dumps(body)
-        self.publish(Publish(topic, payload, retain=retain))
+        return self.publish(Publish(topic, payload, retain=retain))
 
     # -- in ---------------------------------------------------------------------------------------
+
+    def is_home_assistant_birth(self, topic: str, payload: bytes) -> bool:
+        """Whether Home Assistant says that it has started, and wants to be told everything again."""
+        return topic == f"{self.discovery}/status" and payload == b"online"
 
     def answer(self, topic: str, payload: bytes, at: datetime) -> Feedback | Control | None:
         """Return what a message on one of `subscriptions` asks for; None if it asks for nothing."""

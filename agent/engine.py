@@ -7,14 +7,17 @@ the outputs on. A commit that fails (a full disk) keeps everything for the next 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from agent.pipeline import Event, Pipeline
-from agent.store import Batch, Store
+from agent.queries import Input
+from agent.records import Batch
+from agent.store import Store
 from agent.suggestions import (
     Command,
     Control,
@@ -70,7 +73,7 @@ class Engine:
                 return
             self.events += 1
             known = self.pipeline.home.get(event.entity_id)
-            self._batch.changes.append((self._next(), event, known and known.state))
+            self._batch.changes.append((self._next(), event, None if known is None else known.state))
         else:
             self.advance(event.at)
             self._batch.journal.append((self._next(), event.at, feedback_to_dict(event)))
@@ -81,7 +84,9 @@ class Engine:
         for tick in self.ticker.until(at):
             if self._step(tick, tick.at):
                 # What only time led to must come out again in a replay, so the log holds that it passed.
-                self._batch.journal.append((self._next(), tick.at, {"kind": "tick", "at": tick.at.isoformat()}))
+                self._batch.journal.append(
+                    (self._next(), tick.at, {"kind": "tick", "at": tick.at.isoformat()})
+                )
         self._at = at if self._at is None else max(self._at, at)
 
     def commit(self, *, inflight: Sequence[tuple[int, bytes]] = (), inbox: Sequence[int] = ()) -> None:
@@ -98,6 +103,10 @@ class Engine:
         if self._outputs and self._at is not None:
             outputs, self._outputs = self._outputs, []
             self.on_outputs(outputs, self._at)
+
+    def delivered(self, suggestion_ids: Iterable[str], at: datetime) -> None:
+        """Note what has been said; written with the next commit."""
+        self._batch.delivered.extend((suggestion_id, at) for suggestion_id in suggestion_ids)
 
     @property
     def pending(self) -> bool:
@@ -137,7 +146,10 @@ class Engine:
         """Keep the present state, so that the next start need not replay what led to it."""
         if self.pending or self._seq == self._snapshot_seq:
             return
-        body = {"pipeline": self.pipeline.to_dict(), "ticked": self.ticker.last and self.ticker.last.isoformat()}
+        body = {
+            "pipeline": self.pipeline.to_dict(),
+            "ticked": self.ticker.last and self.ticker.last.isoformat(),
+        }
         self.store.save_snapshot(self._seq, body, at)
         self._snapshot_seq = self._seq
 
@@ -158,9 +170,16 @@ class Engine:
         self._seq = self.store.last_seq
         return replayed
 
-    def replay(
-        self, inputs: Iterable[StateChange | dict[str, Any]], progress: Callable[[int], None] | None = None
-    ) -> int:
+    def relearn(self, progress: Callable[[int], None] | None = None) -> int:
+        """Learn the whole log from nothing, in order of time; the pipeline must be untaught."""
+        changes: Iterator[Input] = self.store.events()
+        others: Iterator[Input] = self.store.journal()
+        ordered = heapq.merge(changes, others, key=_time)
+        count = self.replay(ordered, progress)
+        self._seq = self.store.last_seq
+        return count
+
+    def replay(self, inputs: Iterable[Input], progress: Callable[[int], None] | None = None) -> int:
         """Step what the log holds, saying and writing nothing."""
         count = 0
         for count, entry in enumerate(inputs, 1):
@@ -180,3 +199,7 @@ class Engine:
     def _replay_ticks(self, at: datetime) -> None:
         for tick in self.ticker.until(at):
             self.pipeline.step(Tick(tick.at))
+
+
+def _time(entry: Input) -> datetime:
+    return entry.received_at if isinstance(entry, StateChange) else utc(entry["at"])

@@ -68,7 +68,7 @@ class MqttBridge:
     ) -> None:
         self.settings = settings
         self.connected = asyncio.Event()
-        self.refused: BrokerRefusedError | None = None
+        self.failure: Exception | None = None  # why there is no connection now
         self.stalled: StoreError | None = None
         self.received = 0
         self.catching_up = False  # what comes now was queued while we were away: its time is not its own
@@ -97,6 +97,11 @@ class MqttBridge:
         self._client.loop_write()
         return True
 
+    @property
+    def protocol(self) -> str:
+        """The MQTT version in use."""
+        return "5" if self._protocol == paho.MQTTv5 else "3.1.1"
+
     async def run(self) -> None:
         """Stay connected until cancelled."""
         self._loop = asyncio.get_running_loop()
@@ -112,7 +117,7 @@ class MqttBridge:
                     continue
                 if failures:
                     log.info("broker is back", after_tries=failures)
-                failures, self.refused = 0, None
+                failures, self.failure = 0, None
                 await self._stay()
                 log.warning("lost the broker, reconnecting", host=self.settings.host)
         finally:
@@ -233,7 +238,7 @@ class MqttBridge:
         self._lost.set()
 
     def _report(self, err: Exception, failures: int) -> None:
-        self.refused = err if isinstance(err, BrokerRefusedError) else None
+        self.failure = err
         if failures == 0:  # once an outage, not once a try
             log.error("no broker, trying on", host=self.settings.host, port=self.settings.port, why=str(err))
 

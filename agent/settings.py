@@ -77,8 +77,9 @@ class MqttSettings(_Section):
     zigbee2mqtt: str | None = "zigbee2mqtt"
     homie: str | None = "homie"
     tasmota: bool = True
-    shelly: tuple[str, ...] = ("shellies", "shelly")
-    esphome: tuple[str, ...] = ()
+    shelly: bool = True
+    shelly_prefixes: tuple[str, ...] = Field(default=(), description="of devices with a custom MQTT prefix")
+    esphome: tuple[str, ...] = Field(default=(), description="node names")
 
     @model_validator(mode="after")
     def _pair(self) -> Self:

@@ -1,0 +1,118 @@
+"""What `inkling doctor` looks at: each check tries the real thing and says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from agent.database import Access
+from agent.errors import BusyError, InklingError, MissingStoreError
+from agent.mqtt import MqttBridge
+from agent.settings import Settings
+from agent.store import Store
+
+_BROKER_TIMEOUT_S: Final = 25.0
+_LOW_DISK: Final = 500_000_000
+
+
+class Health(StrEnum):
+    """How a part is."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One part's health, in words."""
+
+    name: str
+    health: Health
+    says: str
+    advice: str = ""
+
+
+async def checks(settings: Settings) -> list[Check]:
+    """Try everything that the daemon needs."""
+    found = [
+        _settings(settings),
+        _database(settings),
+        await _broker(settings),
+        await _home_assistant(settings),
+    ]
+    return [check for group in found for check in group]
+
+
+def _settings(settings: Settings) -> list[Check]:
+    if settings.home.time_zone is None and not settings.home_assistant.configured:
+        advice = 'set home.time_zone = "Europe/Berlin" (yours), or connect Home Assistant, which knows it'
+        return [Check("settings", Health.WARNING, "valid, but the time zone isn't known: using UTC", advice)]
+    return [Check("settings", Health.GOOD, "valid")]
+
+
+def _database(settings: Settings) -> list[Check]:
+    url = settings.store.url
+    try:
+        with Store.open(url, access=Access.READ, create=False) as store:
+            stats = store.stats()
+            name, path = store.database.name, store.database.path
+    except MissingStoreError:
+        return [Check("database", Health.GOOD, f"{url} doesn't exist yet; inkling run creates it")]
+    except BusyError as error:
+        return [Check("database", Health.WARNING, error.message, error.hint or "")]
+    except InklingError as error:
+        return [Check("database", Health.BROKEN, error.message, error.hint or "")]
+    result = [Check("database", Health.GOOD, f"{name}: {stats.events:,} events of {stats.entities} entities")]
+    if path is not None and (free := shutil.disk_usage(path.parent).free) < _LOW_DISK:
+        advice = "make room: when the disk is full nothing is learned and the broker has to hold all messages"
+        result.append(Check("disk", Health.WARNING, f"{free / 1e6:.0f} MB free", advice))
+    return result
+
+
+async def _broker(settings: Settings) -> list[Check]:
+    mqtt = settings.mqtt.model_copy(update={"client_id": f"{settings.mqtt.client_id}-doctor"})
+    name = f"broker {mqtt.host}:{mqtt.port}"
+
+    async def connected() -> None: ...
+
+    bridge = MqttBridge(
+        mqtt,
+        subscriptions=["$SYS/broker/version"],
+        handle=lambda _: None,
+        commit=lambda: None,
+        on_connected=connected,
+    )
+    task = asyncio.create_task(bridge.run())
+    try:
+        await asyncio.wait_for(bridge.connected.wait(), _BROKER_TIMEOUT_S)
+    except TimeoutError:
+        why = str(bridge.failure) if bridge.failure else "it doesn't answer"
+        advice = "is it running, and are mqtt.host, mqtt.port, mqtt.username and mqtt.password right?"
+        return [Check(name, Health.BROKEN, why, advice)]
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    advice = (
+        "mosquitto drops messages for a subscriber that lags unless its configuration says "
+        "'max_queued_messages 0'; 'set_tcp_nodelay true' makes it answer at once"
+    )
+    return [Check(name, Health.GOOD, f"connected with MQTT {bridge.protocol}", advice)]
+
+
+async def _home_assistant(settings: Settings) -> list[Check]:
+    if not settings.home_assistant.configured:
+        advice = "set home_assistant.url and home_assistant.token: with it Inkling knows who caused a change"
+        return [Check("home assistant", Health.WARNING, "not set up, listening to MQTT only", advice)]
+    from agent.ha import probe  # noqa: PLC0415 - its client takes half a second to load
+
+    try:
+        says = await probe(settings.home_assistant)
+    except InklingError as error:
+        return [Check("home assistant", Health.BROKEN, error.message, error.hint or "")]
+    return [Check("home assistant", Health.GOOD, says)]

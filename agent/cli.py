@@ -1,0 +1,33 @@
+"""The command line: `inkling`. Every command speaks JSON with --json; see docs/cli.md for exit codes."""
+
+from __future__ import annotations
+
+import typer
+
+from agent.cli_answers import answers, explain_command
+from agent.cli_data import backtest_command, forget_command, import_command, record_command
+from agent.cli_service import demo_command, doctor_command, mode_command, run_command, status_command
+
+app = typer.Typer(
+    name="inkling",
+    help="Learns what is normal in your home, and speaks up only when it is worth it.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run_command)
+app.command("demo")(demo_command)
+app.command("status")(status_command)
+app.command("doctor")(doctor_command)
+app.command("mode")(mode_command)
+app.command("import")(import_command)
+app.command("record")(record_command)
+app.command("backtest")(backtest_command)
+app.command("explain")(explain_command)
+app.command("forget")(forget_command)
+app.add_typer(answers, name="suggestions")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

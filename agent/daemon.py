@@ -1,0 +1,319 @@
+"""The daemon: one supervisor, one event loop, everything that runs for years."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from paho.mqtt.client import MQTTMessage
+
+from agent.assembly import build_pipeline
+from agent.clock import Clock, EventClock
+from agent.commander import Commander
+from agent.delivery import Delivery
+from agent.engine import Engine
+from agent.errors import InklingError, StoreError
+from agent.families import build_router
+from agent.intake import Intake, Redelivered, inflight
+from agent.mqtt import MqttBridge
+from agent.settings import Settings
+from agent.store import Store
+from agent.suggestions import Command, Output, Status, feedback_from_dict
+from agent.ticker import Ticker
+from devices.decoder import Publish
+from devices.discovery import DiscoveryIndex
+from devices.events import StateChange
+from devices.provenance import Provenance
+
+if TYPE_CHECKING:
+    from agent.ha import HomeAssistant
+
+log = structlog.get_logger()
+
+OUTAGE: Final = timedelta(minutes=5)
+"""A longer silence of the clock means that we weren't running: nothing is concluded from it."""
+_INBOX_S: Final = 0.5
+_ANNOUNCE_JITTER_S: Final = 2.0  # after Home Assistant's start everybody announces at once
+
+
+class Daemon:
+    """Owns every connection and task; see `agent/pipeline.py` for what is done with what they bring."""
+
+    def __init__(self, settings: Settings, store: Store, *, rng: random.Random | None = None) -> None:
+        self.settings = settings
+        self.store = store
+        self.rng = rng or random.Random()
+        self.clock: Clock | EventClock = EventClock() if settings.clock == "events" else Clock()
+        live = settings.clock == "wall"
+        ticker = Ticker(timedelta(seconds=settings.tick_s), OUTAGE if live else None)
+        self.engine = Engine(store, build_pipeline(settings), ticker, self._on_outputs)
+        self.provenance = Provenance()
+        router = build_router(settings)
+        index = DiscoveryIndex(router.addresses(), settings.mqtt.discovery_prefix)
+        self.intake = Intake(router, index, self.provenance, self.clock)
+        self.delivery = Delivery(
+            self.engine.pipeline,
+            self._publish,
+            prefix=settings.mqtt.prefix,
+            discovery=settings.mqtt.discovery_prefix,
+        )
+        self.bridge = MqttBridge(
+            settings.mqtt,
+            subscriptions=[*router.subscriptions(), *index.subscriptions, *self.delivery.subscriptions],
+            handle=self._on_messages,
+            commit=self._commit_messages,
+            on_connected=self._on_broker,
+            will=self.delivery.will,
+            rng=self.rng,
+        )
+        self.gateway = self._gateway() if settings.home_assistant.configured else None
+        self.commander = Commander(
+            self.engine.pipeline.home,
+            gateway=self.gateway,
+            router=router,
+            index=index,
+            provenance=self.provenance,
+            publish=self._publish,
+            clock=self.clock,
+        )
+        self._redelivered = Redelivered(store)
+        self._to_acknowledge: list[tuple[int, bytes]] = []
+        self._release: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ready = asyncio.Event()
+
+    def _gateway(self) -> HomeAssistant:
+        from agent.ha import HomeAssistant  # noqa: PLC0415 - 30 MB that a home without it need not carry
+
+        return HomeAssistant(self.settings.home_assistant, self.provenance)
+
+    # -- life -------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; leave a snapshot behind."""
+        self._restore()
+        scheduler = self._scheduler()
+        scheduler.start()
+        services = [asyncio.create_task(self.bridge.run())]
+        if self.gateway is not None:
+            services.append(asyncio.create_task(self.gateway.run()))
+        stopping = asyncio.create_task(stop.wait())
+        self.ready.set()
+        try:
+            done, _ = await asyncio.wait([stopping, *services], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # a service ends only by an error that is a bug: let it be seen
+        finally:
+            scheduler.shutdown(wait=False)
+            self._say_goodbye()
+            for task in (stopping, *services, *self._tasks):
+                task.cancel()
+            await asyncio.gather(stopping, *services, *self._tasks, return_exceptions=True)
+            self._save()
+            log.info("stopped")
+
+    def _restore(self) -> None:
+        replayed = self.engine.restore()
+        now = self._now()
+        self.delivery.restore(
+            s.suggestion.id for s in self.store.suggestions([Status.OPEN, Status.SNOOZED]) if s.delivered_at
+        )
+        log.info(
+            "ready",
+            entities=len(self.engine.pipeline.home),
+            replayed=replayed,
+            open=len(self.engine.pipeline.alive),
+        )
+        if isinstance(self.clock, EventClock) and self.engine.ticker.last is not None:
+            self.clock.advance(self.engine.ticker.last)
+        elif self.engine.ticker.last is not None and self.engine.ticker.last > now + OUTAGE:
+            log.warning(
+                "the newest event lies in the future; is the clock right?", newest=self.engine.ticker.last
+            )
+
+    def _scheduler(self) -> AsyncIOScheduler:
+        scheduler = AsyncIOScheduler(timezone=self.settings.zone)
+
+        def every(seconds: float, job: Callable[[], None]) -> None:
+            scheduler.add_job(
+                self._guarded(job),
+                "interval",
+                seconds=seconds,
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,
+            )
+
+        if self.settings.clock == "wall":
+            every(self.settings.tick_s, self._tick)
+        every(_INBOX_S, self._read_inbox)
+        every(self.settings.snapshot_minutes * 60, self._save)
+        every(86_400, self._purge)
+        return scheduler
+
+    def _guarded(self, job: Callable[[], None]) -> Callable[[], None]:
+        """A database that can't be written now must not end a job for good."""
+
+        def run() -> None:
+            try:
+                job()
+            except StoreError as err:
+                log.warning("can't write", job=job.__name__, why=str(err))
+
+        # APScheduler runs plain functions in a thread pool; a coroutine function stays in the loop
+        async def in_loop() -> None:
+            run()
+
+        return in_loop  # type: ignore[return-value]
+
+    # -- what comes in ----------------------------------------------------------------------------
+
+    def _on_messages(self, batch: Sequence[MQTTMessage]) -> None:
+        now = self._now()
+        late = self.bridge.catching_up
+        for message in batch:
+            topic, payload = message.topic, bytes(message.payload)
+            if self._redelivered.is_known(message):
+                continue
+            if self.delivery.handles(topic):
+                self._on_own_topic(topic, payload, now, retained=message.retain)
+                continue
+            changes = self.intake.message(topic, payload, now, retained=message.retain, late=late)
+            for change in changes:
+                self.engine.take(change)
+        self._to_acknowledge += inflight(batch)
+        self._plan_release()
+
+    def _commit_messages(self) -> None:
+        self.engine.commit(inflight=self._to_acknowledge)
+        self._to_acknowledge = []
+        if self.engine.snapshot_due:
+            self._save()
+
+    def _on_own_topic(self, topic: str, payload: bytes, now: datetime, *, retained: bool) -> None:
+        if self.delivery.is_home_assistant_birth(topic, payload):
+            asyncio.get_running_loop().call_later(self.rng.uniform(0.1, _ANNOUNCE_JITTER_S), self._announce)
+            return
+        if retained:
+            return  # an old answer that somebody retained must not be carried out again and again
+        event = self.delivery.answer(topic, payload, now)
+        if event is None:
+            log.warning("not understood", topic=topic, payload=payload[:64])
+            return
+        self.engine.take(event)
+        self.delivery.switches(self.engine.pipeline.policy)
+
+    def _on_home_assistant(self, changes: Sequence[StateChange]) -> None:
+        for change in changes:
+            self.engine.take(change)
+        self._plan_release()
+        self._guarded_commit()
+
+    def _plan_release(self) -> None:
+        """Changes that wait for a better origin come out in time."""
+        due = self.intake.fusion.next_release()
+        if due is None or self._release is not None:
+            return
+        delay = max(0.0, (due - self._now()).total_seconds())
+        self._release = asyncio.get_running_loop().call_later(delay, self._release_held)
+
+    def _release_held(self) -> None:
+        self._release = None
+        for change in self.intake.fusion.release(self._now()):
+            self.engine.take(change)
+        self._plan_release()
+        self._guarded_commit()
+
+    def _tick(self) -> None:
+        now = self._now()
+        self.engine.advance(now)
+        self.engine.commit()
+        self._deliver_due()
+
+    def _read_inbox(self) -> None:
+        items = self.store.inbox_take()
+        if not items:
+            return
+        for item in items:
+            try:
+                event = feedback_from_dict({**item.body, "kind": item.kind, "at": self._now().isoformat()})
+            except (ValueError, KeyError, TypeError) as err:
+                log.warning("request not understood", id=item.id, kind=item.kind, why=str(err))
+                continue
+            self.engine.take(event)
+        self.engine.commit(inbox=[item.id for item in items])
+        self.delivery.switches(self.engine.pipeline.policy)
+
+    # -- what goes out ----------------------------------------------------------------------------
+
+    def _on_outputs(self, outputs: Sequence[Output], at: datetime) -> None:
+        self.engine.delivered(self.delivery.outputs(outputs, at), at)
+        for output in outputs:
+            if isinstance(output, Command):
+                self._spawn(output)
+
+    def _spawn(self, command: Command) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry_out(command))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, command: Command) -> None:
+        trace = log.bind(entity=command.entity_id, state=command.state, suggestion=command.suggestion_id)
+        try:
+            path = await self.commander.carry_out(command)
+        except InklingError as err:
+            trace.error("could not command", why=str(err))
+            self.delivery.failed(command, str(err), self._now())
+        else:
+            trace.info("commanded", by=path, undo=command.undo)
+
+    def _publish(self, message: Publish) -> bool:
+        return self.bridge.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
+
+    async def _on_broker(self) -> None:
+        self._announce()
+
+    def _announce(self) -> None:
+        recent = self.store.suggestions(limit=100)
+        self.delivery.announce(
+            s.suggestion.id for s in recent if s.status not in {Status.OPEN, Status.SNOOZED}
+        )
+        self._deliver_due()
+
+    def _deliver_due(self) -> None:
+        if said := self.delivery.due(self._now()):
+            self.engine.delivered(said, self._now())
+            self._guarded_commit()
+
+    def _say_goodbye(self) -> None:
+        topic, payload = self.delivery.will
+        self.bridge.publish(topic, payload, retain=True)
+
+    # -- housekeeping -----------------------------------------------------------------------------
+
+    def _guarded_commit(self) -> None:
+        with contextlib.suppress(StoreError):  # kept, and written with the next batch
+            self.engine.commit()
+
+    def _save(self) -> None:
+        with contextlib.suppress(StoreError):
+            self.engine.commit()
+            self.engine.snapshot(self._now())
+
+    def _purge(self) -> None:
+        before = self._now() - timedelta(days=self.settings.store.retention_days)
+        if deleted := self.store.purge(before):
+            log.info(
+                "deleted what is older than the retention",
+                rows=deleted,
+                days=self.settings.store.retention_days,
+            )
+
+    def _now(self) -> datetime:
+        return self.clock.now()

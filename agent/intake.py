@@ -1,0 +1,115 @@
+"""From what sources say to the changes that the engine takes: decoded, named, attributed, merged, timed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import paho.mqtt.client as paho
+
+from agent.clock import Clock, EventClock
+from agent.store import Store
+from devices.decoders import Router
+from devices.discovery import DiscoveryIndex
+from devices.events import StateChange
+from devices.fusion import Fusion
+from devices.provenance import HaContext, Provenance
+
+DIGEST_BYTES: Final = 8
+_FUTURE: Final = timedelta(seconds=5)
+"""A device's clock may be ahead by this much; beyond, our own is believed."""
+
+
+class Intake:
+    """One home's ears. Each step is a package of `devices`; here they are only put in a row.
+
+    `late`: messages that were queued while we were away. They say what is so, not when it happened, unless
+    they carry their own time.
+    """
+
+    def __init__(
+        self, router: Router, index: DiscoveryIndex, provenance: Provenance, clock: Clock | EventClock
+    ) -> None:
+        self.router = router
+        self.index = index
+        self.fusion = Fusion()
+        self.provenance = provenance
+        self.clock = clock
+        self.messages = 0
+
+    def message(
+        self, topic: str, payload: bytes, received_at: datetime, *, retained: bool, late: bool
+    ) -> list[StateChange]:
+        """Return the changes that an MQTT message leads to."""
+        self.messages += 1
+        if self.index.handles(topic):
+            self.index.config(topic, payload)
+            return []
+        out: list[StateChange] = []
+        for heard in self.router.decode(topic, payload, received_at, retained=retained):
+            change = heard
+            entity_id = self.index.canonical(heard.entity_id)
+            if entity_id != heard.entity_id:
+                change = replace(change, entity_id=entity_id)
+            if late and change.changed_at == received_at:
+                change = replace(change, retained=True)
+            out += self._merged(change, None, received_at)
+        return out
+
+    def home_assistant(
+        self, change: StateChange, context: HaContext | None, now: datetime
+    ) -> list[StateChange]:
+        """Return the changes that a WebSocket event leads to."""
+        return self._merged(change, context, now)
+
+    def _merged(self, change: StateChange, context: HaContext | None, now: datetime) -> list[StateChange]:
+        if not change.retained:
+            origin, confidence = self.provenance.classify(change, context=context, now=now)
+            if origin is not change.origin or confidence != change.confidence:
+                change = replace(change, origin=origin, confidence=confidence)
+        return self.fusion.offer(self._timed(change), now)
+
+    def _timed(self, change: StateChange) -> StateChange:
+        """Take the time that can be trusted."""
+        if isinstance(self.clock, EventClock):
+            self.clock.advance(change.changed_at)
+            return replace(change, received_at=self.clock.now())
+        if change.changed_at > change.received_at + _FUTURE:
+            return replace(change, changed_at=change.received_at)
+        return change
+
+
+class Redelivered:
+    """Recognises what the broker sends again after a crash: committed, but not acknowledged in time.
+
+    A broker resends unacknowledged packets under their old packet ids with the DUP flag set. So a DUP packet
+    whose id and digest are among the last committed ones has been counted. Memory: the packets that the
+    store remembers.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._known = dict(store.recent_packets())
+
+    def is_known(self, message: paho.MQTTMessage) -> bool:
+        """Whether a message is committed already; each is recognised once."""
+        if not message.dup or not self._known:
+            return False
+        if self._known.get(message.mid) != digest(message):
+            return False
+        del self._known[message.mid]
+        return True
+
+
+def digest(message: paho.MQTTMessage) -> bytes:
+    """Return what identifies a packet's content."""
+    return hashlib.blake2b(
+        message.topic.encode() + b"\0" + message.payload, digest_size=DIGEST_BYTES
+    ).digest()
+
+
+def inflight(messages: Iterable[paho.MQTTMessage]) -> Sequence[tuple[int, bytes]]:
+    """Return (packet id, digest) of the messages that want an acknowledgement."""
+    return [(m.mid, digest(m)) for m in messages if m.qos]
