@@ -99,6 +99,9 @@ class Database:
             if self.access is Access.WRITE:
                 self._take_lock()
             self._check_version(create=create)
+            if self.access is Access.WRITE:
+                with self.write() as conn:  # nothing, but if it can't be done that should be known now
+                    conn.execute(schema.inbox.delete().where(schema.inbox.c.id < 0))
         except BaseException:
             self.close()
             raise
