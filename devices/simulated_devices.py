@@ -15,7 +15,7 @@ from devices.simulated_people import LocalClock
 from devices.simulated_plan import Cycle, Entity, HomePlan, Load, MotionLight, active_state
 from devices.simulated_sensors import Readings
 
-_FULL: Final = 254  # brightness
+_FULL: Final = 255  # brightness, as Home Assistant counts it
 
 
 class SimulatedEvent(NamedTuple):

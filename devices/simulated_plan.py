@@ -135,7 +135,7 @@ class Step:
     entity_id: str
     state: str
     delay_s: float = 30.0
-    level: int | None = None  # brightness
+    level: int | None = None  # brightness, 1..255
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +262,10 @@ _KINDS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "lock": ("lock", "", "", "locked"),
     "climate": ("climate", "", "", "heat"),
     "contact": ("binary_sensor", "", "door", "off"),
-    "occupancy": ("binary_sensor", "", "occupancy", "off"),
+    "occupancy": ("binary_sensor", "", "motion", "off"),
     "water_leak": ("binary_sensor", "", "moisture", "off"),
     "smoke": ("binary_sensor", "", "smoke", "off"),
     "temperature": ("sensor", "°C", "temperature", "20.5"),
-    "humidity": ("sensor", "%", "humidity", "48.0"),
+    "humidity": ("sensor", "%", "humidity", "48"),
     "power": ("sensor", "W", "power", "0"),
 }

@@ -37,7 +37,7 @@ class Readings:
     def _curve(self, spec: Curve, hour: float) -> tuple[str, float]:
         self._drift = 0.95 * self._drift + self._rng.gauss(0.0, spec.noise)
         value = spec.base + spec.swing * math.cos((hour - spec.peak_hour) * math.pi / 12) + self._drift
-        return f"{value:.{spec.digits}f}", spec.every_s * self._rng.uniform(0.85, 1.15)
+        return f"{round(value, spec.digits) + 0.0:g}", spec.every_s * self._rng.uniform(0.85, 1.15)
 
     def _cycle(self, spec: Cycle, *, active: bool) -> tuple[str, float]:
         self._high = active and not self._high

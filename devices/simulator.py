@@ -14,10 +14,12 @@ from devices.simulated_family import family
 from devices.simulated_faults import FORGOTTEN, Fault, FaultKind, FaultTruth, HabitTruth, Truth, random_faults
 from devices.simulated_people import Conditions, Day, Execution, LocalClock, Planner, Use, Visit
 from devices.simulated_plan import Habit, HomePlan, Scheduled, active_state, rest_state
+from devices.simulated_wire import Zigbee2Mqtt, as_recording_line, as_statestream
 
 __all__ = [
     "HOMES", "Conditions", "Fault", "FaultKind", "FaultTruth", "HabitTruth", "HomePlan", "SimulatedEvent",
-    "SimulatedHome", "Simulation", "Truth", "apartment", "family", "simulate",
+    "SimulatedHome", "Simulation", "Truth", "Zigbee2Mqtt", "apartment", "as_recording_line",
+    "as_statestream", "family", "simulate",
 ]  # fmt: skip
 
 HOMES: Final[Mapping[str, Callable[[], HomePlan]]] = {"apartment": apartment, "family": family}
