@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.agent import postgresql
+
+_NOBODY = 65534
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +38,20 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         conn.exec_driver_sql("CREATE SCHEMA public")
     engine.dispose()
     return found
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """Be a user that file permissions bind, with a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="inkling"))
+    root = os.geteuid() == 0
+    if root:
+        os.chown(folder, _NOBODY, -1)
+        os.seteuid(_NOBODY)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+        shutil.rmtree(folder)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,29 +26,10 @@ from agent.records import Batch
 from agent.store import Store
 from tests.agent.log import T0, at, batch, change, many
 
-_NOBODY = 65534
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "inkling.db"
-
-
-@pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """Be a user that file permissions bind, with a folder of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="inkling"))
-    root = os.geteuid() == 0
-    if root:
-        os.chown(folder, _NOBODY, -1)
-        os.seteuid(_NOBODY)
-    try:
-        yield folder
-    finally:
-        if root:
-            os.seteuid(0)
-        folder.chmod(0o700)
-        shutil.rmtree(folder)
 
 
 @pytest.fixture
