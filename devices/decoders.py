@@ -31,9 +31,7 @@ class Router:
         self.decoders = tuple(decoders)
         self._by_topic: dict[str, Decoder] = {}
 
-    def decode(
-        self, topic: str, payload: bytes, received_at: datetime, *, retained: bool
-    ) -> list[StateChange]:
+    def decode(self, topic: str, payload: bytes, received_at: datetime, retained: bool) -> list[StateChange]:  # noqa: FBT001
         """Return what a message says; nothing for a topic that no decoder handles."""
         decoder = self._by_topic.get(topic)
         if decoder is None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import orjson
 
-from devices.decoder import BadPayloadError, Publish
+from devices.decoder import BadPayloadError, Publish, slug
 from devices.events import UNKNOWN, StateChange
 from devices.native import BY_HAND, NOBODY, PRESSED, Cause, Device, Entity, NativeDecoder
 from devices.values import BINARY_CLASSES, ON_OFF, SENSOR_CLASSES, brightness, guess_class, number, real, text
@@ -147,7 +147,9 @@ class EsphomeDecoder(NativeDecoder):
         cause: Cause = NOBODY if domain in {"sensor", "climate"} else BY_HAND
         tail = "mode/state" if component == "climate" else "state"
         address = (f"{device.name}/{key}/{tail}", "")
-        return self._add(device, key, domain, object_id, attributes=attributes, address=address, cause=cause)
+        own = object_id.startswith(f"{slug(device.name)}_")  # some ids repeat the node's name
+        name = object_id if own else f"{device.name}_{object_id}"
+        return self._add(device, key, domain, name, attributes=attributes, address=address, cause=cause)
 
 
 def _state(component: str, payload: bytes, entity: Entity) -> str:

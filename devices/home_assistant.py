@@ -95,8 +95,8 @@ class HomeAssistantReader:
         """Read one joined row of the recorder database (`RecorderRow`)."""
         try:
             entity_id, state, updated, changed, shared, context, user, parent = row
-            if state is None or updated is None:  # the recorder's mark of a removed entity
-                return None
+            if state is None:  # the recorder's mark of a removed entity
+                state = UNAVAILABLE
             updated_at = utc(updated)
             changed_at = updated_at if changed is None else utc(changed)
             return self._change(
@@ -130,7 +130,11 @@ class HomeAssistantReader:
         if not live:
             cause = (Origin.UNKNOWN, 0.0)  # the context is that of the last write, maybe of an attribute
         return self._change(
-            (item["entity_id"], item["state"], item.get("attributes") or NO_ATTRIBUTES),
+            (
+                item["entity_id"],
+                UNAVAILABLE if item["state"] == "" else item["state"],
+                item.get("attributes") or NO_ATTRIBUTES,
+            ),
             (changed_at, updated_at),
             received_at,
             cause,

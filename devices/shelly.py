@@ -10,7 +10,7 @@ import orjson
 
 from devices.decoder import BadPayloadError, Publish
 from devices.events import Origin, StateChange
-from devices.native import COMMANDED, NOBODY, PRESSED, Cause, Device, NativeDecoder
+from devices.native import COMMANDED, NOBODY, PRESSED, Cause, Device, Entity, NativeDecoder
 from devices.shelly_gen1 import Shelly1Decoder
 from devices.values import SENSOR_CLASSES, brightness, moment, number, percent, real
 
@@ -150,34 +150,32 @@ class Shelly2Decoder(NativeDecoder):
         return [c for key, value in params.items() for c in self._component(device, key, value, how)]
 
     def _component(
-        self, device: Device, key: str, value: Any, how: tuple[datetime, datetime, bool]
+        self, device: Device, key: str, status: Any, how: tuple[datetime, datetime, bool]
     ) -> Iterator[StateChange]:
         """Read one component's status or the part of it that changed."""
         component = key.partition(":")[0]
-        if not isinstance(value, dict):
+        if not isinstance(status, dict):
             return
-        cause = cause_of_source(value.get("source"))
-        state: str | None = None
-        if component in {"switch", *_LIGHTS} and isinstance(value.get("output"), bool):
-            state = "on" if value["output"] else "off"
-        elif component == "cover" and "state" in value:
-            state = _cover(value["state"], value.get("current_pos"))
-        elif component in _BINARY and isinstance(on := value.get(_BINARY[component][0]), bool):
-            state, cause = "on" if on else "off", PRESSED
+        entity = device.entities.get(key)
+        state = _state_of(component, status)
+        if state is None and entity is not None and ("brightness" in status or "current_pos" in status):
+            state = entity.state or None  # a delta of the level alone
         if state is not None:
-            entity = device.entities.get(key) or self._create(device, component, key)
+            entity = entity or self._create(device, component, key)
             if component in _LIGHTS:
-                level = value.get("brightness") if state == "on" else None
+                level = status.get("brightness") if state == "on" else None
                 entity.describe({} if level is None else {"brightness": brightness(level, 100)})
-            elif component == "cover" and (position := value.get("current_pos")) is not None:
+            elif component == "cover" and (position := status.get("current_pos")) is not None:
                 entity.describe({"current_position": round(real(position))})
+            cause = PRESSED if component in _BINARY else cause_of_source(status.get("source"))
             yield self._report(entity, state, *how, cause)
         for path, suffix, quantity, factor in _MEASURED.get(component, ()):
-            if (measured := _at(value, path)) is not None:
-                yield self._measure(device, f"{key}/{suffix}", quantity, real(measured) * factor, how)
+            if (measured := _at(status, path)) is not None:
+                value = measured if factor == 1 else round(real(measured) * factor, 6)
+                yield self._measure(device, f"{key}/{suffix}", quantity, number(value), how)
 
     def _measure(
-        self, device: Device, key: str, quantity: str, value: float, how: tuple[datetime, datetime, bool]
+        self, device: Device, key: str, quantity: str, value: str, how: tuple[datetime, datetime, bool]
     ) -> StateChange:
         entity = device.entities.get(key)
         if entity is None:
@@ -189,7 +187,7 @@ class Shelly2Decoder(NativeDecoder):
                             "device_class": device_class, "unit_of_measurement": unit},
                 address=(f"{device.name}/status/{component}", suffix),
             )  # fmt: skip
-        return self._report(entity, number(round(value, 6)), *how, NOBODY)
+        return self._report(entity, value, *how, NOBODY)
 
     def _event(
         self, device: Device, event: Mapping[str, Any], at: datetime, received_at: datetime
@@ -207,7 +205,7 @@ class Shelly2Decoder(NativeDecoder):
         at = moment(event.get("ts"), at)
         yield self._report(entity, at.isoformat(timespec="milliseconds"), at, received_at, False, PRESSED)  # noqa: FBT003
 
-    def _create(self, device: Device, component: str, key: str) -> Any:
+    def _create(self, device: Device, component: str, key: str) -> Entity:
         domain = "light" if component in _LIGHTS else "binary_sensor" if component in _BINARY else component
         attributes: dict[str, Any] = {"friendly_name": f"{device.name} {key}"}
         if component in _BINARY and (device_class := _BINARY[component][1]):
@@ -226,6 +224,15 @@ def _prefix_of(topic: str) -> str | None:
         return prefix
     prefix, _, before = prefix.rpartition("/")
     return prefix if prefix and (before == "status" or (before, last) == ("events", "rpc")) else None
+
+
+def _state_of(component: str, status: Mapping[str, Any]) -> str | None:
+    """Return the state that a status or a part of it says, None for nothing."""
+    if component == "cover" and "state" in status:
+        return _cover(status["state"], status.get("current_pos"))
+    field = "output" if component in {"switch", *_LIGHTS} else _BINARY.get(component, ("", ""))[0]
+    value = status.get(field)
+    return None if not isinstance(value, bool) else "on" if value else "off"
 
 
 def _cover(state: Any, position: Any) -> str | None:

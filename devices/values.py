@@ -18,6 +18,7 @@ ON_OFF: Final[Mapping[Any, str]] = {
 }  # fmt: skip
 
 _FIRST_BELIEVABLE_YEAR: Final = 2000  # a device without a network clock starts in 1970
+_MILLISECONDS_FROM: Final = 100_000_000_000  # seconds would be the year 5138
 _NO_VALUE: Final = frozenset({"", "nan", "null", "none", "unknown"})
 
 # What a value's name says about it: device class and unit, as Home Assistant names them.
@@ -119,7 +120,8 @@ def percent(level: Any, full: float = 255) -> int:
 def moment(value: Any, received_at: datetime) -> datetime:
     """Return a device's time where it can be believed, else the time of receipt.
 
-    Not believed: no zone, not a time, before 2000 (a clock that was never set), later than the receipt.
+    Numbers are seconds or milliseconds since 1970. Not believed: no zone, not a time, before 2000 (a clock
+    that was never set), later than the receipt.
     The state that came with a bad clock is still good, so it isn't dropped.
 
     >>> now = utc("2024-03-01T12:00:00+00:00")
@@ -127,6 +129,8 @@ def moment(value: Any, received_at: datetime) -> datetime:
     (11, True)
     """
     try:
+        if type(value) is int and value > _MILLISECONDS_FROM:
+            value /= 1000
         at = utc(value)
     except (ValueError, TypeError, OverflowError):
         return received_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from devices.values import BINARY_CLASSES, ON_OFF, SENSOR_CLASSES
+from devices.values import BINARY_CLASSES, ON_OFF, SENSOR_CLASSES, guess_class
 from devices.zigbee2mqtt_features import (
     Action,
     Choice,
@@ -31,6 +31,7 @@ _LOCK: Final[Mapping[Any, str]] = {
     "not_fully_locked": "unlocked",
 }  # fmt: skip
 _SETPOINTS: Final = ("occupied_heating_setpoint", "current_heating_setpoint", "occupied_cooling_setpoint")
+_WORTH_KNOWING: Final = frozenset({"battery", "battery_low"})  # diagnostic, but somebody has to change it
 _SETTABLE: Final = 2  # bit of `access`
 _MAX_EXPOSES: Final = 64
 
@@ -47,7 +48,7 @@ def features_of(exposes: list[Mapping[str, Any]], device: str) -> list[Feature]:
 
 
 def _features(expose: Mapping[str, Any], device: str) -> Iterator[Feature]:
-    if expose.get("category") in {"config", "diagnostic"}:
+    if expose.get("category") in {"config", "diagnostic"} and expose.get("name") not in _WORTH_KNOWING:
         return
     kind, inner = expose.get("type"), expose.get("features")
     if isinstance(inner, list) and kind in {"light", "switch", "lock", "cover", "climate", "fan"}:
@@ -170,9 +171,10 @@ def _action(key: str, named: Mapping[str, Any]) -> Feature:
 
 
 def _binary(key: str, name: str, named: Mapping[str, Any], states: Mapping[Any, str]) -> Feature:
-    device_class = BINARY_CLASSES.get(name)
+    device_class = BINARY_CLASSES.get(guess_class(name) or "")
     attributes = {**named, "device_class": device_class} if device_class else named
-    return Mapped(key=key, domain="binary_sensor", suffix=key, attributes=attributes, states=states)
+    return Mapped(key=key, domain="binary_sensor", suffix=key, attributes=attributes, states=states,
+                  by_hand=device_class != "battery")  # fmt: skip
 
 
 def _numeric(key: str, name: str, named: Mapping[str, Any], unit: Any, *, settable: bool) -> Feature:
