@@ -109,7 +109,7 @@ async def _home_assistant(settings: Settings) -> list[Check]:
     if not settings.home_assistant.configured:
         advice = "set home_assistant.url and home_assistant.token: with it Inkling knows who caused a change"
         return [Check("home assistant", Health.WARNING, "not set up, listening to MQTT only", advice)]
-    from agent.ha import probe  # noqa: PLC0415 - its client takes half a second to load
+    from agent.history import probe  # noqa: PLC0415 - its client takes half a second to load
 
     try:
         says = await probe(settings.home_assistant)

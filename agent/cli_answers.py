@@ -12,6 +12,7 @@ from agent.cli_output import (
     JsonOption,
     NotFoundError,
     ago,
+    evidence_rows,
     out,
     parse_span,
     print_json,
@@ -204,7 +205,7 @@ def explain_command(
             f"{s.detector}: surprise {s.score:.2f}, raised at {s.threshold:.2f} (-log10 of the probability)",
         ),
         ("compared with", s.context_key),
-        *((f"  {key}", str(value)) for key, value in s.evidence.items()),
+        *((f"  {name}", text) for name, text in evidence_rows(s.evidence)),
         *(("done", f"{c.entity_id} → {c.state} at {c.at.isoformat(timespec='seconds')}") for c in commands),
         *(("would do", f"{a.entity_id} → {a.state}") for a in s.actions if not commands),
     ]

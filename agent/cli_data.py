@@ -78,8 +78,12 @@ def _source(source: str, since: datetime | None, settings: Settings, tally: Tall
     if source == "history":
         from agent.history import read_history  # noqa: PLC0415 - Home Assistant's client takes half a second
 
-        changes = asyncio.run(read_history(settings, since))
-        return iter(changes)
+        def show(done: int, total: int) -> None:
+            tally.done, tally.total = done, total
+
+        past = asyncio.run(read_history(settings.home_assistant, Clock().now(), since, show))
+        tally.read = len(past)
+        return iter(past)
     path = Path(source)
     if not path.is_file():
         raise InklingError(f"no file {source}", hint="give a recording, home-assistant_v2.db, or 'history'")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -119,6 +119,29 @@ def _span(seconds: int) -> str:
     if seconds < 172_800:
         return f"{seconds // 3600} h {seconds % 3600 // 60} min"
     return f"{seconds // 86400} days"
+
+
+def evidence_rows(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return a suggestion's evidence as (what, value) for people: seconds as spans, lists in words.
+
+    >>> evidence_rows({"n": 180, "median_s": 279, "longest": [{"seconds": 1186, "ended": "2026-03-12"}]})
+    [('n', '180'), ('median', '4 min'), ('longest', '19 min (2026-03-12)')]
+    """
+    rows = []
+    for key, value in evidence.items():
+        name, text = key.replace("_", " "), str(value)
+        if key.endswith("_s") and isinstance(value, int | float):
+            name, text = key.removesuffix("_s").replace("_", " "), _span(int(value))
+        elif isinstance(value, list):
+            text = ", ".join(_in_words(item) for item in value)
+        rows.append((name, text))
+    return rows
+
+
+def _in_words(item: Any) -> str:
+    if isinstance(item, Mapping) and set(item) == {"seconds", "ended"}:
+        return f"{_span(int(item['seconds']))} ({str(item['ended'])[:16]})"
+    return str(item)
 
 
 def parse_span(text: str) -> timedelta:

@@ -30,6 +30,10 @@ class Clock:
         self._last = at
         return at
 
+    def receipt(self) -> datetime:
+        """Return the time at which something is received now."""
+        return self.now()
+
 
 class EventClock:
     """Time that stands at the newest event: for replays over a broker, where messages carry the time."""
@@ -41,6 +45,10 @@ class EventClock:
     def now(self) -> datetime:
         """Return the time of the newest event."""
         return self._last
+
+    def receipt(self) -> datetime:
+        """Return the real time, before which all that is replayed happened."""
+        return datetime.now(UTC)
 
     def advance(self, at: datetime) -> None:
         """Move on to an event's time; never back."""

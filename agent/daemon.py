@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from paho.mqtt.client import MQTTMessage
+from pydantic import ValidationError
 
 from agent.assembly import build_pipeline
 from agent.clock import Clock, EventClock
@@ -20,24 +22,28 @@ from agent.delivery import Delivery
 from agent.engine import Engine
 from agent.errors import InklingError, StoreError
 from agent.families import build_router
+from agent.importers import load_into
 from agent.intake import Intake, Redelivered, inflight
 from agent.mqtt import MqttBridge
-from agent.settings import Settings
+from agent.records import Setting
+from agent.settings import HomeSettings, Settings
 from agent.store import Store
 from agent.suggestions import Command, Output, Status, feedback_from_dict
 from agent.ticker import Ticker
+from devices.context import Calendar
 from devices.decoder import Publish
 from devices.discovery import DiscoveryIndex
-from devices.events import StateChange
 from devices.provenance import Provenance
 
 if TYPE_CHECKING:
     from agent.ha import HomeAssistant
+    from agent.ha_listener import HomeInfo
 
 log = structlog.get_logger()
 
 OUTAGE: Final = timedelta(minutes=5)
 """A longer silence of the clock means that we weren't running: nothing is concluded from it."""
+HOME: Final = "*"  # settings of the whole home
 _INBOX_S: Final = 0.5
 _ANNOUNCE_JITTER_S: Final = 2.0  # after Home Assistant's start everybody announces at once
 
@@ -84,20 +90,36 @@ class Daemon:
         )
         self._redelivered = Redelivered(store)
         self._to_acknowledge: list[tuple[int, bytes]] = []
+        self._settling = False
         self._release: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.ready = asyncio.Event()
 
     def _gateway(self) -> HomeAssistant:
+        from agent.ears import HomeAssistantEar  # noqa: PLC0415
         from agent.ha import HomeAssistant  # noqa: PLC0415 - 30 MB that a home without it need not carry
 
-        return HomeAssistant(self.settings.home_assistant, self.provenance)
+        s = self.settings.home_assistant
+        ear = HomeAssistantEar(
+            self.engine, self.intake, now=self._now, settle=self._settle_soon, on_home=self._on_home_info
+        )
+        return HomeAssistant(
+            s.address(),
+            s.read_token,
+            listener=ear,
+            provenance=self.provenance,
+            now=self._now,
+            verify_tls=s.verify_tls,
+            ca_file=s.ca_file,
+            rng=self.rng,
+        )
 
     # -- life -------------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; leave a snapshot behind."""
         self._restore()
+        await self._bootstrap()
         scheduler = self._scheduler()
         scheduler.start()
         services = [asyncio.create_task(self.bridge.run())]
@@ -118,7 +140,29 @@ class Daemon:
             self._save()
             log.info("stopped")
 
+    async def _bootstrap(self) -> None:
+        """Learn from Home Assistant's history on the very first start."""
+        if self.gateway is None or self.store.last_seq:
+            return
+        from agent.history import read_history  # noqa: PLC0415
+
+        def show(done: int, total: int) -> None:
+            log.info("reading Home Assistant's history", done=done, of=total)
+
+        try:
+            changes = await read_history(self.settings.home_assistant, self._now(), on_progress=show)
+        except InklingError as err:
+            log.warning("starting without Home Assistant's history", why=str(err))
+            return
+        load_into(self.store, changes)
+        self.engine.relearn()
+        self._save()
+        log.info("learned from Home Assistant's history", changes=len(changes))
+
     def _restore(self) -> None:
+        for setting in self.store.settings():
+            if (setting.entity, setting.key) == (HOME, "place"):
+                self._place(setting.value)
         replayed = self.engine.restore()
         now = self._now()
         self.delivery.restore(
@@ -175,7 +219,7 @@ class Daemon:
     # -- what comes in ----------------------------------------------------------------------------
 
     def _on_messages(self, batch: Sequence[MQTTMessage]) -> None:
-        now = self._now()
+        now, received_at = self._now(), self.clock.receipt()
         late = self.bridge.catching_up
         for message in batch:
             topic, payload = message.topic, bytes(message.payload)
@@ -184,7 +228,7 @@ class Daemon:
             if self.delivery.handles(topic):
                 self._on_own_topic(topic, payload, now, retained=message.retain)
                 continue
-            changes = self.intake.message(topic, payload, now, retained=message.retain, late=late)
+            changes = self.intake.message(topic, payload, received_at, retained=message.retain, late=late)
             for change in changes:
                 self.engine.take(change)
         self._to_acknowledge += inflight(batch)
@@ -209,9 +253,31 @@ class Daemon:
         self.engine.take(event)
         self.delivery.switches(self.engine.pipeline.policy)
 
-    def _on_home_assistant(self, changes: Sequence[StateChange]) -> None:
-        for change in changes:
-            self.engine.take(change)
+    def _on_home_info(self, info: HomeInfo) -> None:
+        """Home Assistant knows where the home is; keep it for a start without Home Assistant."""
+        place = {"time_zone": info.time_zone, "latitude": info.latitude, "longitude": info.longitude}
+        self._place(place)
+        self.engine.keep(Setting(HOME, "place", place))
+
+    def _place(self, place: Mapping[str, Any]) -> None:
+        if self.settings.home.time_zone is not None:
+            return  # the resident said it
+        try:
+            home = HomeSettings.model_validate(place)
+        except ValidationError as err:
+            log.warning("Home Assistant's place isn't usable", why=str(err))
+            return
+        zone = ZoneInfo(home.time_zone or "UTC")
+        self.engine.pipeline.calendar = Calendar(zone, home.latitude, home.longitude)
+
+    def _settle_soon(self) -> None:
+        """Commit what has been taken, once for all that comes in this turn of the loop."""
+        if not self._settling:
+            self._settling = True
+            asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        self._settling = False
         self._plan_release()
         self._guarded_commit()
 

@@ -16,7 +16,7 @@ import structlog
 
 from agent.pipeline import Event, Pipeline
 from agent.queries import Input
-from agent.records import Batch
+from agent.records import Batch, Setting
 from agent.store import Store
 from agent.suggestions import (
     Command,
@@ -103,6 +103,10 @@ class Engine:
         if self._outputs and self._at is not None:
             outputs, self._outputs = self._outputs, []
             self.on_outputs(outputs, self._at)
+
+    def keep(self, setting: Setting) -> None:
+        """Note a setting; written with the next commit."""
+        self._batch.settings.append(setting)
 
     def delivered(self, suggestion_ids: Iterable[str], at: datetime) -> None:
         """Note what has been said; written with the next commit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import paho.mqtt.client as paho
@@ -19,8 +19,6 @@ from devices.fusion import Fusion
 from devices.provenance import HaContext, Provenance
 
 DIGEST_BYTES: Final = 8
-_FUTURE: Final = timedelta(seconds=5)
-"""A device's clock may be ahead by this much; beyond, our own is believed."""
 
 
 class Intake:
@@ -50,36 +48,35 @@ class Intake:
             return []
         out: list[StateChange] = []
         for heard in self.router.decode(topic, payload, received_at, retained=retained):
-            change = heard
+            change = self._timed(heard, late=late)
             entity_id = self.index.canonical(heard.entity_id)
             if entity_id != heard.entity_id:
                 change = replace(change, entity_id=entity_id)
-            if late and change.changed_at == received_at:
-                change = replace(change, retained=True)
-            out += self._merged(change, None, received_at)
+            out += self._merged(change, None)
         return out
 
-    def home_assistant(
-        self, change: StateChange, context: HaContext | None, now: datetime
-    ) -> list[StateChange]:
+    def home_assistant(self, change: StateChange, context: HaContext | None) -> list[StateChange]:
         """Return the changes that a WebSocket event leads to."""
-        return self._merged(change, context, now)
+        return self._merged(self._timed(change, late=False), context)
 
-    def _merged(self, change: StateChange, context: HaContext | None, now: datetime) -> list[StateChange]:
+    def _timed(self, change: StateChange, *, late: bool) -> StateChange:
+        """Take the time that can be trusted, and mark what came late without a time of its own."""
+        untimed = change.changed_at == change.received_at
+        if isinstance(self.clock, EventClock):
+            if untimed:
+                now = self.clock.now()
+                return replace(change, changed_at=now, received_at=now)
+            self.clock.advance(change.changed_at)
+            return replace(change, received_at=self.clock.now())
+        return replace(change, retained=True) if late and untimed else change
+
+    def _merged(self, change: StateChange, context: HaContext | None) -> list[StateChange]:
+        now = change.received_at
         if not change.retained:
             origin, confidence = self.provenance.classify(change, context=context, now=now)
             if origin is not change.origin or confidence != change.confidence:
                 change = replace(change, origin=origin, confidence=confidence)
-        return self.fusion.offer(self._timed(change), now)
-
-    def _timed(self, change: StateChange) -> StateChange:
-        """Take the time that can be trusted."""
-        if isinstance(self.clock, EventClock):
-            self.clock.advance(change.changed_at)
-            return replace(change, received_at=self.clock.now())
-        if change.changed_at > change.received_at + _FUTURE:
-            return replace(change, changed_at=change.received_at)
-        return change
+        return self.fusion.offer(change, now)
 
 
 class Redelivered:

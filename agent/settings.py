@@ -97,6 +97,25 @@ class HomeAssistantSettings(_Section):
     verify_tls: bool = True
     ca_file: Path | None = None
 
+    def address(self) -> str:
+        """Return the URL; raises SettingsError where there is none."""
+        if self.url is None:
+            raise SettingsError("home_assistant.url isn't set", hint="http://homeassistant.local:8123, say")
+        return self.url
+
+    def read_token(self) -> str:
+        """Return the token, read anew from its file each time; raises SettingsError where there is none."""
+        if self.token is not None:
+            return self.token.get_secret_value()
+        if self.token_file is None:
+            raise SettingsError(
+                "home_assistant.token isn't set", hint="make a long-lived access token in your HA profile"
+            )
+        try:
+            return self.token_file.read_text().strip()
+        except OSError as err:
+            raise SettingsError(f"home_assistant.token_file can't be read: {err}") from err
+
     @property
     def configured(self) -> bool:
         """Whether there is something to connect to."""
