@@ -68,6 +68,7 @@ def family() -> HomePlan:
             MotionLight("binary_sensor.garage_motion_occupancy", "light.garage_light", 240.0),
             Scheduled("light.garden_porch_light", "on", 0.15, from_sunset=True),
             Scheduled("light.garden_porch_light", "off", 23.0),
+            Scheduled("light.leo_night_light", "off", 9.0),
             Scheduled("climate.ground_floor", "heat", 5.75),
             Scheduled("climate.ground_floor", "off", 22.5),
             Scheduled("climate.upstairs", "heat", 6.0),
@@ -81,6 +82,7 @@ def family() -> HomePlan:
                 "switch.irrigation",
                 "switch.heating_pump",
                 "light.leo_night_light",
+                "cover.garage_door",
             }
         ),
         sensors=MappingProxyType(

@@ -103,7 +103,7 @@ def _when(kind: FaultKind, rng: Random) -> tuple[float, float]:
 
 def _candidates(home: HomePlan, kind: FaultKind) -> list[str]:
     if kind is FaultKind.LEFT_ON:
-        return [e for e in home.switched_off() if not e.startswith("media_player.")]
+        return [e for e in home.switched_off() if e.startswith(("light.", "switch."))]
     if kind in {FaultKind.LEFT_OPEN, FaultKind.ODD_HOUR}:
         return [e.entity_id for e in home.entities if e.key == "contact"]
     return [e.entity_id for e in home.entities if e.battery]

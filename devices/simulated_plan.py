@@ -212,12 +212,12 @@ class HomePlan:
     left_alone: frozenset[str] = frozenset()  # runs on by itself when everybody leaves or sleeps
 
     def switched_off(self) -> tuple[str, ...]:
-        """Return what the last one to leave or to go to bed switches off."""
+        """Return what the last one to leave or to go to bed switches off, or locks."""
         automatic = {a.light if isinstance(a, MotionLight) else a.entity_id for a in self.automations}
         return tuple(
             e.entity_id
             for e in self.entities
-            if e.entity_id.startswith(("light.", "switch.", "media_player."))
+            if e.entity_id.startswith(("light.", "switch.", "media_player.", "lock."))
             and e.entity_id not in automatic | self.left_alone
         )
 

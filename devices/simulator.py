@@ -13,7 +13,7 @@ from devices.simulated_devices import APP, AUTOMATION, HAND, Cause, Devices, Sim
 from devices.simulated_family import family
 from devices.simulated_faults import FORGOTTEN, Fault, FaultKind, FaultTruth, HabitTruth, Truth, random_faults
 from devices.simulated_people import Conditions, Day, Execution, LocalClock, Planner, Use, Visit
-from devices.simulated_plan import Habit, HomePlan, Scheduled, active_state, rest_state
+from devices.simulated_plan import Habit, HomePlan, Person, Scheduled, active_state, rest_state
 from devices.simulated_wire import Zigbee2Mqtt, as_recording_line, as_statestream
 
 __all__ = [
@@ -40,9 +40,9 @@ class Simulation(NamedTuple):
 
 
 class _Room:
-    """Who is in a room: how many, and when one of them last moved."""
+    """Who is in a room: how many, when one of them last moved, whether one would leave it dark."""
 
-    __slots__ = ("light", "motion", "moved_at", "people", "windowless")
+    __slots__ = ("light", "motion", "moved_at", "people", "turns_off", "windowless")
 
     def __init__(self, light: str | None, motion: str | None, *, windowless: bool) -> None:
         self.light = light
@@ -50,6 +50,7 @@ class _Room:
         self.windowless = windowless
         self.people = 0
         self.moved_at = 0.0
+        self.turns_off = False
 
 
 def simulate(
@@ -108,6 +109,7 @@ class SimulatedHome:
         self._planner = Planner(self.plan, self._clock, seed, first, conditions)
         self._devices = Devices(self.plan, self._clock, seed, self._clock.at(before, _DAY_STARTS))
         self._rooms = {r.area: _Room(r.light, r.motion, windowless=r.windowless) for r in self.plan.rooms}
+        self._locks = [e.entity_id for e in self.plan.entities if e.entity_id.startswith("lock.")]
         self._awake: set[str] = set()
         self._inside = {p.name for p in self.plan.people}
         self.truth = Truth({h.name: HabitTruth(h) for h in self.plan.habits}, {})
@@ -224,22 +226,27 @@ class SimulatedHome:
             self._door(at + 30)
             if plan.person.entity_id:
                 self._devices.push(at + 170, self._gone, plan.person.entity_id, name)
-        if not self._awake:
-            self._switch_off(at)
+        self._switch_off(at, plan.person)
 
     def _gone(self, at: float, entity_id: str, name: str) -> None:
         if name not in self._inside:
             self._devices.set(at, entity_id, "not_home", HAND)
 
     def _door(self, at: float) -> None:
-        self._devices.push(at, self._devices.set, self.plan.front_door, "on", HAND)
-        self._devices.push(at + 11, self._devices.set, self.plan.front_door, "off", HAND)
+        push, change = self._devices.push, self._devices.set
+        for lock in self._locks:
+            push(at, change, lock, "unlocked", HAND)
+        push(at + 3, change, self.plan.front_door, "on", HAND)
+        push(at + 14, change, self.plan.front_door, "off", HAND)
 
-    def _switch_off(self, at: float) -> None:
-        """Switch off what is still on: the last one goes to bed or out."""
-        on = (e for e in self.plan.switched_off() if self._devices.actual[e][0] != "off")
-        for n, entity_id in enumerate(on):
-            self._devices.push(at + 3.0 * n, self._devices.set, entity_id, "off", HAND)
+    def _switch_off(self, at: float, person: Person) -> None:
+        """Switch off what is still on: all if nobody is up any more, else what is this person's own."""
+        own = {s.entity_id for h in self.plan.habits if h.person == person.name for s in h.steps}
+        begun = [e for e in self.plan.switched_off() if self._devices.actual[e][0] != rest_state(e)]
+        left = [e for e in begun if not self._awake or (e in own and e not in self._locks)]
+        for n, entity_id in enumerate(left):
+            at_last = at + (50 if entity_id in self._locks and not self._inside else 3 * n)
+            self._devices.push(at_last, self._devices.set, entity_id, rest_state(entity_id), HAND)
 
     def _enter(self, at: float, visit: Visit) -> None:
         room = self._rooms[visit.area]
@@ -252,8 +259,11 @@ class SimulatedHome:
     def _exit(self, at: float, visit: Visit) -> None:
         room = self._rooms[visit.area]
         room.people -= 1
-        if room.people == 0 and visit.turns_off and room.light:
-            self._devices.set(at, room.light, "off", HAND)
+        room.turns_off |= visit.turns_off or (visit.lights and not self._clock.dark(at))
+        if room.people == 0:
+            if room.turns_off and room.light:
+                self._devices.set(at, room.light, "off", HAND)
+            room.turns_off = False
 
     def _use(self, at: float, use: Use, state: str) -> None:
         app = use.app and not use.entity_id.startswith("binary_sensor.")

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.events import Origin
+from devices.simulated_plan import rest_state
 from devices.simulator import (
     HOMES,
     Fault,
@@ -186,6 +187,18 @@ def test_automations_are_labelled_as_such() -> None:
 
 
 # -------------------------------------------------------------------------------------- the household
+
+
+@pytest.mark.parametrize(("home", "days"), [("apartment", 28), ("family", 5)])
+def test_a_household_without_faults_sleeps_behind_closed_doors(home: str, days: int) -> None:
+    plan, fold, events = HOMES[home](), HomeState(), iter(run(home, days).events)
+    event = next(events)
+    shut = {*plan.switched_off(), *(e.entity_id for e in plan.entities if e.key == "contact")}
+    for day in range(1, days):
+        while event.change.changed_at < local(day, 4):
+            fold.apply(event.change)
+            event = next(events)
+        assert {e for e in shut if fold.get(e).state != rest_state(e)} == set()
 
 
 def test_on_vacation_nobody_is_home() -> None:
