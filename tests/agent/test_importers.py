@@ -33,7 +33,7 @@ CONTEXT, USER, PARENT = (bytes([n]) * 16 for n in (1, 2, 3))
 ROWS: list[StateRow] = [
     ("light.hall", "off", TS, None, {"friendly_name": "Hall"}, CONTEXT, None, None),
     ("light.hall", "on", TS + 60.000001, None, {"friendly_name": "Hall"}, CONTEXT, USER, None),
-    ("light.hall", "on", TS + 70, TS + 60.000001, {"friendly_name": "Hall", "brightness": 9}, None, None, None),
+    ("light.hall", "on", TS + 70, TS + 60.000001, {"friendly_name": "H", "brightness": 9}, None, None, None),
     ("lock.door", "locked", TS + 30, None, {}, CONTEXT, None, PARENT),
     ("lock.door", None, TS + 90, None, {}, None, None, None),  # removed
     ("lock.door", "x" * 300, TS + 91, None, {}, None, None, None),  # longer than a state can be
@@ -159,7 +159,7 @@ def test_the_recorder_database_is_read_by_time(
         ("light.hall", "on", 70.0, Origin.PHYSICAL),  # attributes only, at their own time
         ("lock.door", "unlocked", 92.0, Origin.PHYSICAL),
     ]
-    assert found[3].attributes == {"friendly_name": "Hall", "brightness": 9}
+    assert found[3].attributes == {"friendly_name": "H", "brightness": 9}
     assert found[0].context_id is not None
     assert len(found[0].context_id) == 26
     assert (tally.total, tally.done, tally.read, tally.bad, tally.bad_lines) == (7, 7, 5, 1, [6])
@@ -242,7 +242,8 @@ def test_redaction_leaves_nothing_of_who_and_where(tmp_path: Path) -> None:
         }),
         change("light.annas_lamp", "on", 1, context_id="01SECRET", attributes={
             "friendly_name": "Anna's lamp", "brightness": 80, "color_mode": "xy",
-            "supported_color_modes": ["xy"], "xy_color": [0.3, 0.4], "effect_list": ["Anna's party"], "area_id": "annas_room", "anna": 7,
+            "supported_color_modes": ["xy"], "xy_color": [0.3, 0.4], "effect_list": ["Anna's party"],
+            "area_id": "annas_room", "anna": 7,
         }),
         change("sensor.annas_lamp", "21.5", 2, attributes={
             "unit_of_measurement": "°C", "device_class": "temperature", "entity_picture": "http://x/anna",
