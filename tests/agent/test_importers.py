@@ -157,15 +157,18 @@ def test_the_recorder_database_is_read_by_time(
         ("lock.door", "locked", 30.0, Origin.AUTOMATION),
         ("light.hall", "on", 60.000001, Origin.PERSON),
         ("light.hall", "on", 70.0, Origin.PHYSICAL),  # attributes only, at their own time
+        ("lock.door", "unavailable", 90.0, Origin.PHYSICAL),
         ("lock.door", "unlocked", 92.0, Origin.PHYSICAL),
     ]
     assert found[3].attributes == {"friendly_name": "H", "brightness": 9}
     assert found[0].context_id is not None
     assert len(found[0].context_id) == 26
-    assert (tally.total, tally.done, tally.read, tally.bad, tally.bad_lines) == (7, 7, 5, 1, [6])
+    assert (tally.total, tally.done, tally.read, tally.bad, tally.bad_lines) == (7, 7, 6, 1, [6])
     assert path.read_bytes() == before
     since = datetime.fromtimestamp(TS + 60.000001, UTC)
-    assert [c.new for c in read_recorder_db(path, since=since)] == ["on", "on", "unlocked"]
+    assert [c.new for c in read_recorder_db(path, since=since)] == [
+        "on", "on", "unavailable", "unlocked",
+    ]  # fmt: skip
 
 
 def test_the_recorder_database_may_be_in_use(tmp_path: Path) -> None:
@@ -192,8 +195,8 @@ def test_the_recorder_database_in_a_folder_that_we_may_not_write(unprivileged: P
 def test_importing_the_recorder_database_twice_adds_nothing(url: str, tmp_path: Path) -> None:
     path = make_recorder_db(tmp_path / "home-assistant_v2.db", ROWS)
     with Store.open(url) as store:
-        assert load_into(store, read_recorder_db(path)) == Loaded(5, 0)
-        assert load_into(store, read_recorder_db(path)) == Loaded(0, 5)
+        assert load_into(store, read_recorder_db(path)) == Loaded(6, 0)
+        assert load_into(store, read_recorder_db(path)) == Loaded(0, 6)
 
 
 def test_what_is_no_recorder_database(tmp_path: Path) -> None:
