@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from binascii import crc32
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from heapq import heappop, heappush
@@ -64,7 +63,7 @@ class Devices:
         self.reported = dict(self.actual)
         self.since: dict[str, float] = {}
         self.held: set[str] = set()  # by a fault: neither habits nor automations change these
-        self._mute: Counter[str] = Counter()
+        self._mute = dict.fromkeys(self.entities, 0)
 
         self._motion_lights = {a.sensor: a for a in plan.automations if isinstance(a, MotionLight)}
         self._loads = {s.switch: e for e, s in plan.sensors.items() if isinstance(s, Load)}
