@@ -175,8 +175,8 @@ class HomeAssistant:
             if self._registry_wanted.is_set():
                 await self._read_registry(commands)
             else:
-                await listening.command("ping")
-                await commands.command("ping")
+                for socket in (listening, commands):
+                    await socket.command("ping", timeout_s=min(ANSWER_S, self.ping_s))
 
     async def _introduce(self, commands: HomeAssistantSocket) -> None:
         """Learn who we are, who is a person, and where the home is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,7 +66,13 @@ def base_url(url: str) -> str:
 def new_session(*, verify_tls: bool, ca_file: Path | None, timeout_s: float | None = None) -> AsyncSession:
     """Return an HTTP session that checks certificates as configured."""
     verify: bool | str = str(ca_file) if verify_tls and ca_file is not None else verify_tls
-    return AsyncSession(verify=verify, timeout=timeout_s, disable_http3=True)
+    session = AsyncSession(verify=verify, timeout=timeout_s, disable_http3=True)
+    session.trust_env = (
+        False  # else REQUESTS_CA_BUNDLE beats our CA file, ~/.netrc our token, a proxy the LAN
+    )
+    if not verify_tls:  # it was decided, so it needn't be said at each request
+        warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+    return session
 
 
 class HomeAssistantSocket(AsyncWebsocketClient):
