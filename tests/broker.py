@@ -45,6 +45,7 @@ class BrokerOptions:
     users: Mapping[str, str] | None = None  # name: password; None lets anyone in
     certificates: Certificates | None = None  # TLS
     require_client_certificate: bool = False
+    lines: tuple[str, ...] = ()  # more of mosquitto's configuration
 
 
 class Broker(Server, ABC):
@@ -113,6 +114,7 @@ class Mosquitto(Broker):
             "max_queued_messages 0",
             "set_tcp_nodelay true",
             "log_dest stdout",
+            *self.options.lines,
         ]
         if self.options.users is not None:
             lines.append(f"password_file {self._password_file(self.options.users)}")
@@ -269,6 +271,8 @@ class Client:
         """Disconnect."""
         self.paho.disconnect()
         self.paho.loop_stop()
+        if (left := self.paho.socket()) is not None:  # paho was just connecting again
+            left.close()
 
     def __enter__(self) -> Self:
         return self

@@ -52,7 +52,9 @@ def test_mosquitto_killed_comes_back_with_what_it_saved_on_its_port(make_broker:
 def test_clients_come_back_after_a_restart(make_broker: MakeBroker, kind: type[Broker]) -> None:
     broker = make_broker(kind=kind)
     client = broker.client("reader")
-    broker.restart()
+    broker.stop()
+    wait_for("client to notice", lambda: not client.paho.is_connected())
+    broker.start()
     wait_for("client back", client.paho.is_connected)
     client.subscribe("home/#").publish("home/lamp", "on")
     assert client.wait_message("home/lamp").payload == b"on"
