@@ -62,7 +62,8 @@ class Daemon:
         self.provenance = Provenance()
         router = build_router(settings)
         index = DiscoveryIndex(router.addresses(), settings.mqtt.discovery_prefix)
-        self.intake = Intake(router, index, self.provenance, self.clock)
+        home = self.engine.pipeline.home
+        self.intake = Intake(home, router=router, index=index, provenance=self.provenance, clock=self.clock)
         self.delivery = Delivery(
             self.engine.pipeline,
             self._publish,
@@ -75,12 +76,13 @@ class Daemon:
             handle=self._on_messages,
             commit=self._commit_messages,
             on_connected=self._on_broker,
+            on_connecting=self._on_reconnecting,
             will=self.delivery.will,
             rng=self.rng,
         )
         self.gateway = self._gateway() if settings.home_assistant.configured else None
         self.commander = Commander(
-            self.engine.pipeline.home,
+            home,
             gateway=self.gateway,
             router=router,
             index=index,
@@ -341,6 +343,11 @@ class Daemon:
 
     def _publish(self, message: Publish) -> bool:
         return self.bridge.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
+
+    def _on_reconnecting(self) -> None:
+        """What was committed but not acknowledged comes again."""
+        self._to_acknowledge = []
+        self._redelivered = Redelivered(self.store)
 
     async def _on_broker(self) -> None:
         self._announce()

@@ -17,6 +17,7 @@ from devices.discovery import DiscoveryIndex
 from devices.events import StateChange
 from devices.fusion import Fusion
 from devices.provenance import HaContext, Provenance
+from devices.state import HomeState
 
 DIGEST_BYTES: Final = 8
 
@@ -29,8 +30,15 @@ class Intake:
     """
 
     def __init__(
-        self, router: Router, index: DiscoveryIndex, provenance: Provenance, clock: Clock | EventClock
+        self,
+        home: HomeState,
+        *,
+        router: Router,
+        index: DiscoveryIndex,
+        provenance: Provenance,
+        clock: Clock | EventClock,
     ) -> None:
+        self.home = home
         self.router = router
         self.index = index
         self.fusion = Fusion()
@@ -48,8 +56,10 @@ class Intake:
             return []
         out: list[StateChange] = []
         for heard in self.router.decode(topic, payload, received_at, retained=retained):
-            change = self._timed(heard, late=late)
             entity_id = self.index.canonical(heard.entity_id)
+            if self._is_repeat(entity_id, heard):
+                continue
+            change = self._timed(heard, late=late)
             if entity_id != heard.entity_id:
                 change = replace(change, entity_id=entity_id)
             out += self._merged(change, None)
@@ -58,6 +68,19 @@ class Intake:
     def home_assistant(self, change: StateChange, context: HaContext | None) -> list[StateChange]:
         """Return the changes that a WebSocket event leads to."""
         return self._merged(self._timed(change, late=False), context)
+
+    def _is_repeat(self, entity_id: str, heard: StateChange) -> bool:
+        """Whether nothing is new: most values of most messages, so they go no further than this."""
+        known = self.home.get(entity_id)
+        if (
+            known is None
+            or known.state != heard.new
+            or known.attributes is not heard.attributes
+            or self.fusion.sole_source(entity_id) is not heard.source
+        ):
+            return False
+        known.seen_at = heard.received_at
+        return True
 
     def _timed(self, change: StateChange, *, late: bool) -> StateChange:
         """Take the time that can be trusted, and mark what came late without a time of its own."""

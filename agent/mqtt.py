@@ -51,8 +51,8 @@ class MqttBridge:
     """A persistent session with the broker, reconnecting for ever with back-off.
 
     `handle` is called once with each batch, in order of arrival; then `commit`, after which the batch is
-    acknowledged. When `commit` raises StoreError it is tried again until it works. `on_connected` is awaited
-    after each (re)connection, when publishing works again.
+    acknowledged. When `commit` raises StoreError it is tried again until it works. `on_connecting` is called
+    before each (re)connection, `on_connected` awaited after it, when publishing works again.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class MqttBridge:
         handle: Handler,
         commit: Callable[[], None],
         on_connected: Callable[[], Awaitable[None]],
+        on_connecting: Callable[[], None] = lambda: None,
         will: tuple[str, bytes] | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -77,6 +78,7 @@ class MqttBridge:
         self._commit = commit
         self._handled = 0  # of `_waiting`, but not committed yet
         self._on_connected = on_connected
+        self._on_connecting = on_connecting
         self._will = will
         self._rng = rng or random.Random()
         self._waiting: list[paho.MQTTMessage] = []
@@ -159,6 +161,7 @@ class MqttBridge:
         self._answer = self._loop.create_future()
         self._waiting.clear()  # unacknowledged: the broker sends them again
         self._handled = 0
+        self._on_connecting()
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = s.session_expiry_s
         properties.ReceiveMaximum = RECEIVE_MAXIMUM

@@ -1,4 +1,7 @@
-"""Writing what a batch holds beside state changes. Few rows, so clarity comes before speed."""
+"""Writing what a batch holds beside state changes.
+
+A suggestion is on its way out while this runs, so its statements are built once, not at each commit.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, bindparam
 
 from agent.records import Batch, Document, Setting, StoredSuggestion
 from agent.schema import (
@@ -26,22 +29,37 @@ from agent.suggestions import Resolution, Status, Suggestion
 
 ALIVE: Final = (Status.OPEN, Status.SNOOZED)
 
+_DROP: Final = suggestions.delete().where(suggestions.c.id == bindparam("old_id"))
+_RAISE: Final = suggestions.insert()
+_RESOLVE: Final = (
+    suggestions.update()
+    .where(suggestions.c.id == bindparam("of"))
+    .values(status=bindparam("status"), resolved_at=bindparam("resolved_at"), why=bindparam("why"))
+)
+_DELIVER: Final = (
+    suggestions.update()
+    .where(suggestions.c.id == bindparam("of"))
+    .values(delivered_at=bindparam("delivered_at"))
+)
+_COMMAND: Final = commands.insert()
+_JOURNAL: Final = journal.insert()
+
 
 def write_outputs(conn: Connection, batch: Batch) -> None:
     """Write everything but `changes` and `inflight`."""
     _journal(conn, batch)
     _suggestions(conn, batch.suggestions)
-    for resolution in _in_force(batch):
-        final = resolution.status not in ALIVE
-        conn.execute(
-            suggestions.update()
-            .where(suggestions.c.id == resolution.suggestion_id)
-            .values(
-                status=resolution.status.value,
-                resolved_at=micros(resolution.at) if final else None,
-                why=resolution.why,
-            )
-        )
+    resolved = [
+        {
+            "of": r.suggestion_id,
+            "status": r.status.value,
+            "resolved_at": None if r.status in ALIVE else micros(r.at),
+            "why": r.why,
+        }
+        for r in _in_force(batch)
+    ]
+    if resolved:
+        conn.execute(_RESOLVE, resolved)
     if batch.commands:
         rows = [
             {
@@ -53,10 +71,9 @@ def write_outputs(conn: Connection, batch: Batch) -> None:
             }
             for c in batch.commands
         ]
-        conn.execute(commands.insert(), rows)
-    for suggestion_id, at in batch.delivered:
-        query = suggestions.update().where(suggestions.c.id == suggestion_id)
-        conn.execute(query.values(delivered_at=micros(at)))
+        conn.execute(_COMMAND, rows)
+    if batch.delivered:
+        conn.execute(_DELIVER, [{"of": i, "delivered_at": micros(at)} for i, at in batch.delivered])
     _documents(conn, routines, batch.routines)
     _documents(conn, goals, batch.goals)
     _settings(conn, batch.settings)
@@ -81,7 +98,7 @@ def _journal(conn: Connection, batch: Batch) -> None:
         body = {key: value for key, value in entry.items() if key not in ("kind", "at")}
         rows.append({"seq": seq, "kind": entry["kind"], "at": micros(at), "body": dump(body)})
     if rows:
-        conn.execute(journal.insert(), rows)
+        conn.execute(_JOURNAL, rows)
 
 
 def _suggestions(conn: Connection, raised: Sequence[Suggestion]) -> None:
@@ -89,7 +106,7 @@ def _suggestions(conn: Connection, raised: Sequence[Suggestion]) -> None:
     if not latest:
         return
     # Delete and insert is an upsert that every database understands.
-    conn.execute(suggestions.delete().where(suggestions.c.id.in_(latest)))
+    conn.execute(_DROP, [{"old_id": suggestion_id} for suggestion_id in latest])
     rows = [
         {
             "id": s.id,
@@ -104,7 +121,7 @@ def _suggestions(conn: Connection, raised: Sequence[Suggestion]) -> None:
         }
         for s in latest.values()
     ]
-    conn.execute(suggestions.insert(), rows)
+    conn.execute(_RAISE, rows)
 
 
 def _in_force(batch: Batch) -> Iterable[Resolution]:

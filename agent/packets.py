@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 from agent.schema import inflight
 
 _ID_BYTES = 2
+_ADD = inflight.insert()
+_FORGET = inflight.delete().where(inflight.c.id < sa.bindparam("oldest"))
 
 
 class PacketJournal:
@@ -31,14 +33,14 @@ class PacketJournal:
         """Remember a batch's packets, (packet id, digest) with digests of one length; forget the oldest."""
         number = self._batches[-1][0] + 1 if self._batches else 1
         body = b"".join(mid.to_bytes(_ID_BYTES) + digest for mid, digest in packets)
-        conn.execute(inflight.insert().values(id=number, count=len(packets), packets=body))
+        conn.execute(_ADD, {"id": number, "count": len(packets), "packets": body})
         self._batches.append((number, len(packets)))
         self._total += len(packets)
         oldest = self._batches[0][0]
         while self._total - self._batches[0][1] >= self._keep:
             self._total -= self._batches.popleft()[1]
         if self._batches[0][0] != oldest:
-            conn.execute(inflight.delete().where(inflight.c.id < self._batches[0][0]))
+            conn.execute(_FORGET, {"oldest": self._batches[0][0]})
 
 
 def recent_packets(conn: Connection) -> list[tuple[int, bytes]]:

@@ -315,7 +315,7 @@ class Pipeline:
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict`. A detector that the snapshot doesn't know starts empty."""
-        self.home = HomeState.from_dict(data["home"])
+        self.home.load(data["home"])
         self.occupancy.load(data["occupancy"])
         self._household = Occupancy(data["household"])
         self.policy.load(data["policy"])

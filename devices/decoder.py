@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -38,10 +39,11 @@ class Publish:
 def slug(name: str) -> str:
     """Turn a device's name into the object id that Home Assistant would give it.
 
-    >>> slug("Kitchen/Ceiling Lamp 2")
-    'kitchen_ceiling_lamp_2'
+    >>> slug("Kitchen/Ceiling Lamp 2"), slug("Küche Süd")
+    ('kitchen_ceiling_lamp_2', 'kuche_sud')
     """
-    return _NOT_SLUG.sub("_", name.lower()).strip("_") or "unnamed"
+    plain = unicodedata.normalize("NFKD", name.lower().replace("ß", "ss")).encode("ascii", "ignore").decode()
+    return _NOT_SLUG.sub("_", plain).strip("_") or "unnamed"
 
 
 class Decoder(ABC):

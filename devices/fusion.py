@@ -123,6 +123,11 @@ class Fusion:
                     out += self._accept(e, e.views[spare.source], spare, now)
         return out
 
+    def sole_source(self, entity_id: str) -> Source | None:
+        """Return the source of an entity that only one has ever reported."""
+        e = self._entities.get(entity_id)
+        return None if e is None else e.sole
+
     # -- changes ----------------------------------------------------------------------------------
 
     def offer(self, change: StateChange, now: datetime) -> list[StateChange]:

@@ -198,6 +198,8 @@ class Provenance:
 
     def classify(self, change: StateChange, *, context: HaContext | None, now: datetime) -> Verdict:
         """Return who caused a change. Feed every change of a source, in the source's own order."""
+        if context is None and change.entity_id.startswith("sensor."):
+            return change.origin, change.confidence  # a measurement: nobody's action, and most of the traffic
         key = (change.entity_id, change.source)
         view = self._views.get(key)
         context_id = context[0] if context is not None else None

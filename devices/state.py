@@ -80,7 +80,8 @@ class HomeState:
             )
             return change
         old = known.state
-        if change.changed_at < known.since and change.received_at >= known.seen_at:
+        late = change.changed_at < known.since and change.received_at >= known.seen_at
+        if late and change.new != old:
             return _with_old(change, change.new)  # late news of an earlier state, or heard a second time
         known.seen_at = change.received_at
         if change.attributes and change.attributes is not known.attributes:
@@ -97,6 +98,8 @@ class HomeState:
                     known.since = change.changed_at
                     known.origin = change.origin
                 known.state, known.resumed_from = change.new, None
+        elif change.retained and change.changed_at < known.since:
+            known.since = change.changed_at  # a source that knows for how long it has been so
         return _with_old(change, old)
 
     def forget(self, entity_id: str) -> None:
@@ -122,15 +125,13 @@ class HomeState:
             for entity_id, e in self._entities.items()
         }
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> HomeState:
-        """Rebuild from `to_dict`."""
-        home = cls()
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Restore from `to_dict`, in place: others hold on to this home."""
+        self._entities.clear()
         for entity_id, (state, since, seen_at, attributes, origin, resumed) in data.items():
-            home._entities[entity_id] = EntityState(
+            self._entities[entity_id] = EntityState(
                 state, utc(since), utc(seen_at), attributes, Origin(origin), resumed
             )
-        return home
 
 
 def _with_old(c: StateChange, old: str) -> StateChange:
