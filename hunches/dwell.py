@@ -58,6 +58,7 @@ class Dwell:
     entity_trust: stays that an entity needs to be trusted beyond its home (a).
     home_trust: stays that a home needs to be trusted beyond the average home (N₀).
     margin: how many times the longest stay must be exceeded.
+    patience: factor on the patience of every kind; smaller speaks sooner.
     half_life_days: time in which what was learned loses half its weight.
     lasts_h: hours that a hunch stays worth saying.
 
@@ -90,7 +91,8 @@ class Dwell:
         backing: float = 20.0,
         entity_trust: float = 15.0,
         home_trust: float = 1000.0,
-        margin: float = 1.05,
+        margin: float = 1.25,
+        patience: float = 1.0,
         half_life_days: float = 60.0,
         lasts_h: float = 12.0,
     ) -> None:
@@ -100,6 +102,7 @@ class Dwell:
         self.entity_trust = entity_trust
         self.home_trust = home_trust
         self.margin = margin
+        self.patience = patience
         self.half_life_days = half_life_days
         self.lasts = timedelta(hours=lasts_h)
         self._past: dict[str, Stays] = {}
@@ -159,7 +162,7 @@ class Dwell:
         if past is None or past.count < self.min_stays:
             return inf
         allowed = self.p_max - self._doubt(past)
-        low = max(kind.patience_s, self.margin * past.longest[0][0])
+        low = max(self.patience * kind.patience_s, self.margin * past.longest[0][0])
         if allowed <= 0.0 or past.p(stay.where, _NEVER_S) > allowed:
             return inf
         if past.p(stay.where, low) <= allowed:
@@ -210,7 +213,7 @@ class Dwell:
             return
         self._now[entity_id] = _Stay(change.new, at, at, _where(context))
         if entity_id not in self._queued:
-            self._queue(at + kind.patience_s, entity_id)
+            self._queue(at + self.patience * kind.patience_s, entity_id)
 
     def _learn(self, entity_id: str, stay: _Stay, at: float, home: HomeState) -> None:
         past = self._past.get(entity_id)
@@ -221,7 +224,7 @@ class Dwell:
         lasted = at - stay.entered
         self._fade(at / DAY_S)
         self._home_stays += 1.0
-        if lasted > LEAST_PATIENCE_S and self._was_surprise(entity_id, stay, lasted, home):
+        if lasted > self.patience * LEAST_PATIENCE_S and self._was_surprise(entity_id, stay, lasted, home):
             past.surprises += 1.0
             self._home_surprises += 1.0
         past.learn_one(lasted, stay.where, at)
@@ -230,7 +233,7 @@ class Dwell:
         past, kind = self._past[entity_id], _kind(entity_id, home)
         return (
             kind is not None
-            and lasted > kind.patience_s
+            and lasted > self.patience * kind.patience_s
             and past.count >= self.min_stays // 2
             and past.p(stay.where, lasted) < self.p_max
         )
@@ -258,7 +261,8 @@ class Dwell:
                 stay.known_since = max(stay.known_since, at)
             due = self._due(entity_id, stay, kind)
             if due > at:
-                self._queue(max(stay.known_since + kind.patience_s, min(due, at + DAY_S)), entity_id)
+                patient_until = stay.known_since + self.patience * kind.patience_s
+                self._queue(max(patient_until, min(due, at + DAY_S)), entity_id)
 
     def _queue(self, when: float, entity_id: str) -> None:
         self._queued.add(entity_id)

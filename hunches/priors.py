@@ -20,7 +20,7 @@ class Kind:
 
 
 _ON: Final = Kind(frozenset({"on"}), "on", "times", "turned on", "off")
-_SENSOR: Final = replace(_ON, rest=None)
+_SENSOR: Final = replace(_ON, verb="went on", rest=None)
 _OPEN: Final = Kind(frozenset({"on", "open"}), "open", "openings", "opened")
 _DOOR: Final = replace(_OPEN, patience_s=1200.0)
 _MOTION: Final = replace(_SENSOR, adjective="seeing motion", verb="saw motion", patience_s=3600.0)

@@ -10,16 +10,17 @@ from hunches.survival import Survival
 
 DAY_S: Final = 86400.0
 _KEPT: Final = 3  # longest stays that are remembered exactly
+_KEPT_S: Final = 400 * DAY_S  # and for how long
 
 
 class Stays:
     """Survival of an entity's stays, in contexts from coarse to fine.
 
     A context is a path such as "evening|weekday|home". All stays count at its root "", at its first part
-    and at the whole path. A finer context with n stays is backed by the coarser one as if that were worth
-    `backing` stays:
+    and at the whole path. The root has a tail beyond what was seen (`Survival`); a finer context with n
+    stays, k of them longer than d, is backed by the coarser one as if that were worth m = `backing` stays:
 
-        p_c(d) = (n_c · S_c(d) + m · p_parent(d)) / (n_c + m)
+        p(d) = (k + m · p_parent(d)) / (n + m)
 
     Memory: one `Survival` a context that occurred, three stays. `learn_one` is O(1), `p` O(bins).
 
@@ -56,7 +57,8 @@ class Stays:
             known.learn_one(seconds, at / DAY_S)
         self.count += 1
         if len(self.longest) < _KEPT or seconds > self.longest[-1][0]:
-            self.longest = sorted([*self.longest, [seconds, at]], reverse=True)[:_KEPT]
+            recent = [x for x in self.longest if at - x[1] < _KEPT_S]
+            self.longest = sorted([*recent, [seconds, at]], reverse=True)[:_KEPT]
 
     @property
     def weight(self) -> float:
@@ -69,7 +71,7 @@ class Stays:
         for key in (where.partition("|")[0], where):
             known = self._contexts.get(key)
             if known is not None:
-                p = (known.n * known.sf(seconds) + self.backing * p) / (known.n + self.backing)
+                p = (known.above(seconds) + self.backing * p) / (known.n + self.backing)
         return p
 
     def evidence(self, where: str, zone: tzinfo | None) -> dict[str, Any]:

@@ -25,12 +25,12 @@ class Survival:
 
     Durations are counted in logarithmic bins (four an octave) whose weight halves every `half_life_days`.
     Below the tail the survival is the share of the weight above; the tail is a Pareto distribution fitted
-    to the largest tenth (one to fifteen durations) by Hill's estimator, shrunk to a prior index:
+    to the largest tenth (one to fifteen of them) by Hill's estimator, shrunk to a prior index:
 
         P(D > d) = (k + ½) / (n + 1) · (d / u)^-α        α = (k + a) / (Σ ln(d_i / u) + a / α₀)
 
-    with k durations d_i above u, a = `prior_weight` and α₀ = `prior_index`. So 1.2 times the longest of
-    500 is no news, and of 5 still less.
+    with the k longest d_i, the next one u, a = `prior_weight` and α₀ = `prior_index`. So 1.2 times the
+    longest of 500 is no news, and of 5 still less.
 
     Memory: at most 89 bins. `learn_one` is O(1), once a day O(bins); `sf` O(bins), then O(1) until the next
     `learn_one`.
@@ -89,9 +89,12 @@ class Survival:
         tail = self.tail()
         if seconds >= tail.start_s:
             return tail.share * exp(-tail.exponent * log(seconds / tail.start_s))
+        return max(tail.share, (self.above(seconds) + 0.5) / (self.n + 1.0))
+
+    def above(self, seconds: float) -> float:
+        """Return the weight of longer durations; half of the bin that `seconds` is in."""
         b = _bin(seconds)
-        above = sum(w for k, w in self.bins.items() if k > b) + 0.5 * self.bins.get(b, 0.0)
-        return max(tail.share, (above + 0.5) / (self.n + 1.0))
+        return sum(w for k, w in self.bins.items() if k > b) + 0.5 * self.bins.get(b, 0.0)
 
     def tail(self) -> Tail:
         """Return the fitted tail."""
@@ -100,17 +103,17 @@ class Survival:
         return self._tail
 
     def _fit(self) -> Tail:
-        wanted = min(15.0, max(1.0, int(self.n * 0.1)))
+        k = min(15.0, max(1.0, int(self.n * 0.1)))
         order = sorted(self.bins, reverse=True)
-        k, taken = 0.0, 0
-        for b in order:
-            if k >= wanted - 1e-6:
-                break
-            k += self.bins[b]
-            taken += 1
-        lowest = exp(order[-1] * _STEP) if order else 1.0
-        start = _middle(order[taken]) if taken < len(order) else lowest
-        excess = sum(self.bins[b] * (log(_middle(b)) - log(start)) for b in order[:taken])
+        above, i = 0.0, 0
+        while i < len(order) and above + self.bins[order[i]] <= k + 1e-6:
+            above += self.bins[order[i]]
+            i += 1
+        if i == len(order):  # hardly anything is known
+            k, start = self.n, exp(order[-1] * _STEP) if order else 1.0
+        else:  # the (k + 1)-th longest is in this bin
+            start = _middle(order[i])
+        excess = sum(self.bins[b] * (log(_middle(b)) - log(start)) for b in order[:i])
         index = (k + self.prior_weight) / (excess + self.prior_weight / self.prior_index)
         return Tail((k + 0.5) / (self.n + 1.0), start, index)
 

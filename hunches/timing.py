@@ -42,6 +42,7 @@ class _Waiting:
     hour: float
     day: int
     surprise: float  # of the hour alone
+    said: bool = False  # the hour alone was enough
 
 
 class Timing:
@@ -56,7 +57,7 @@ class Timing:
        share of the entity's episodes that are (shrunk to the home's share).
 
     A hunch is raised when the sum reaches `threshold` and passes the home's `DailyRecords`: the second
-    highest of the daily maxima of the last 60 days. At most one a day. Automations and our own commands
+    highest of the daily maxima of the last 60 days, and all of its own day. Automations and our own commands
     neither teach nor count as company.
 
     Memory: 48 counts and five numbers an entity. A change costs O(1), an episode O(48 · kernel), a tick
@@ -126,22 +127,24 @@ class Timing:
         seen = _Waiting(
             event.new, at, context.hour, _day(context), self._surprise(event.entity_id, at, context)
         )
-        bar = self._bar(seen.day)
-        if seen.surprise <= bar or self._records.best(seen.day) > bar:
+        if not self._is_news(seen.surprise, seen.day):
             return ()
         return (self._hunch(event.entity_id, seen, seen.surprise, home, context),)
 
     def _score_waiting(self, at: float, home: HomeState, context: Context) -> list[Hunch]:
-        best: tuple[float, str] | None = None
-        for entity_id, seen in self._waiting.items():
-            if seen.at + self.after_s > at:
-                continue
-            total, bar = self._with_loneliness(entity_id, seen), self._bar(seen.day)
-            if total > bar >= self._records.best(seen.day) and (best is None or (total, entity_id) > best):
-                best = total, entity_id
-        if best is None:
+        lonely = [
+            (self._with_loneliness(entity_id, seen), entity_id)
+            for entity_id, seen in self._waiting.items()
+            if not seen.said and seen.at + self.after_s <= at
+        ]
+        if not lonely:
             return []
-        return [self._hunch(best[1], self._waiting[best[1]], best[0], home, context)]
+        score, entity_id = max(lonely)
+        seen = self._waiting[entity_id]
+        return [self._hunch(entity_id, seen, score, home, context)] if self._is_news(score, seen.day) else []
+
+    def _is_news(self, score: float, day: int) -> bool:
+        return score > self._bar(day) and score > self._records.best(day)
 
     def _bar(self, day: int) -> float:
         return max(self.threshold, self._records.bar(day))
@@ -240,6 +243,7 @@ class Timing:
             seen = _Waiting(
                 change.new, at, context.hour, _day(context), self._surprise(entity_id, at, context)
             )
+            seen.said = self._is_news(seen.surprise, seen.day)
             self._records.learn_one(seen.surprise, seen.day)
             if self._alone_before(entity_id, at):
                 self._waiting[entity_id] = seen
@@ -300,7 +304,9 @@ class Timing:
             "habits": {
                 e: [h.hours.to_dict(), h.first, h.last, h.episodes, h.alone] for e, h in self._habits.items()
             },
-            "waiting": {e: [w.state, w.at, w.hour, w.day, w.surprise] for e, w in self._waiting.items()},
+            "waiting": {
+                e: [w.state, w.at, w.hour, w.day, w.surprise, w.said] for e, w in self._waiting.items()
+            },
             "home": self._home.to_dict(),
             "records": self._records.to_dict(),
             "episodes": [self._episodes, self._alone],
@@ -337,6 +343,10 @@ def _title(name: str, kind: Kind | None, seen: _Waiting, habit: _Habit, *, lonel
     text = f"{name} {verb} at {_clock(seen.hour)}"
     if quiet is not None:
         text += f", which in {habit.episodes} times never happened between {' and '.join(map(_clock, quiet))}"
-    else:
-        text += f", which hardly ever happens at that hour ({habit.episodes} times seen)"
-    return text + (", and nothing else moved." if lonely else ".")
+        return text + (", and nothing else moved." if lonely else ".")
+    if lonely:
+        return (
+            text
+            + f" and nothing else moved, which is rare in {habit.episodes} times, above all at that hour."
+        )
+    return text + f", which in {habit.episodes} times hardly ever happened at that hour."
