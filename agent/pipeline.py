@@ -35,6 +35,7 @@ from hunches.detector import Detector, Hunch
 
 Event = StateChange | Tick | Feedback | Control | Forget
 
+MINUTE: Final = timedelta(minutes=1)
 MAX_UNDO: Final = 200
 """How many acted suggestions can still be undone."""
 _OCCUPANCY_DOMAINS: Final = ("person.", "device_tracker.", "alarm_control_panel.")
@@ -136,9 +137,14 @@ class Pipeline:
 
     def context(self, at: datetime) -> Context:
         """Return the circumstances at a time, to the minute (so a snapshot needs no hidden state)."""
-        minute = at.replace(second=0, microsecond=0)
         known = self._context
-        if known is None or known.at != minute or known.occupancy is not self._household:
+        if (
+            known is None
+            or not known.at <= at < known.at + MINUTE
+            or known.occupancy is not self._household
+            or known.local.tzinfo is not self.calendar.zone
+        ):
+            minute = at.replace(second=0, microsecond=0)
             known = self._context = self.calendar.context(minute, self._household)
         return known
 
