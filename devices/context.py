@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from astral import Observer
 from astral.sun import sun
 
-from devices.events import StateChange, utc
+from devices.events import NOT_A_STATE, StateChange, utc
 
 
 class Daypart(StrEnum):
@@ -105,7 +105,7 @@ class OccupancyTracker:
     """Infers home, away or asleep from what the home has, best evidence first.
 
     1. `alarm_control_panel`: armed_away, armed_vacation -> away; armed_night -> asleep;
-    2. `person`, else `device_tracker`: all away -> away;
+    2. `person`, else `device_tracker`: all away -> away (a person without a phone is "unknown", not away);
     3. otherwise motion and doors: nothing moved for `away_after` since a door last closed -> away.
     At home, in the night hours, with nothing switched or moved for `asleep_after`: asleep.
 
@@ -161,9 +161,9 @@ class OccupancyTracker:
             return Occupancy.AWAY
         if self._alarm == "armed_night":
             return Occupancy.ASLEEP
-        tracked = self._people or self._trackers
+        tracked = _known(self._people) or _known(self._trackers)
         if tracked:
-            if not any(state == "home" for state in tracked.values()):
+            if "home" not in tracked:
                 return Occupancy.AWAY
         elif self._left(at):
             return Occupancy.AWAY
@@ -200,3 +200,7 @@ class OccupancyTracker:
         self._last_motion, self._last_door, self._last_activity = (
             utc(t) if t else None for t in data["last"]
         )
+
+
+def _known(states: Mapping[str, str]) -> set[str]:
+    return set(states.values()) - NOT_A_STATE

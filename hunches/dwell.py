@@ -83,7 +83,7 @@ class Dwell:
 
     name: ClassVar[str] = "dwell"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one model's parameters, all by keyword
         self,
         *,
         p_max: float = 0.005,

@@ -185,3 +185,9 @@ def test_parameters_are_heard() -> None:
     strict = after_life(p_max=1e-9)
     strict.step(change("light.kitchen", "on", NOW))
     assert ticks(strict, 120) == []
+    quick, slow = after_life(patience=0.5), after_life(patience=4.0)
+    for harness in (quick, slow):
+        harness.step(change("light.kitchen", "on", NOW))
+    assert len(ticks(quick, 30)) == 1  # half of 45 minutes
+    assert ticks(slow, 150) == []
+    assert len(ticks(slow, 180)) == 1  # four times 45
