@@ -271,8 +271,7 @@ class Client:
         """Disconnect."""
         self.paho.disconnect()
         self.paho.loop_stop()
-        if (left := self.paho.socket()) is not None:  # paho was just connecting again
-            left.close()
+        self.paho._reset_sockets()  # else its wake-up sockets stay open until it is collected
 
     def __enter__(self) -> Self:
         return self
