@@ -11,16 +11,16 @@ _MAX_NAME: Final = 80
 
 
 def name_of(entity_id: str, home: HomeState) -> str:
-    """Return the friendly name, or one made from the entity id.
+    """Return the friendly name, or one made from the entity id; topics' names_with_underscores are spelt out.
 
     >>> name_of("light.hall_lamp", HomeState())
     'Hall lamp'
     """
     known = home.get(entity_id)
-    name = known.name if known else None
-    if not name or not name.strip():
-        name = entity_id.partition(".")[2].replace("_", " ").strip().capitalize() or entity_id
-    return clip(" ".join(name.split()), _MAX_NAME)
+    name = (known.name if known else None) or ""
+    words = (name.strip() or entity_id.partition(".")[2]).replace("_", " ").split()
+    spelt = " ".join(words) or entity_id
+    return clip(spelt[:1].upper() + spelt[1:], _MAX_NAME)
 
 
 def duration(seconds: float) -> str:
