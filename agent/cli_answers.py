@@ -74,7 +74,8 @@ def list_command(
                 for s in found
             ]
             table("Suggestions", ("id", "status", "raised", "what"), rows)
-            out.print("Answer with: inkling suggestions accept|reject|snooze|intentional ID")
+            if any(s.status in _ALIVE for s in found):
+                out.print("Answer with: inkling suggestions accept|reject|snooze|intentional ID")
         else:
             stats = store.stats()
             out.print(
