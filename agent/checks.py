@@ -12,10 +12,12 @@ from typing import Final
 from agent.database import Access
 from agent.errors import BusyError, InklingError, MissingStoreError
 from agent.mqtt import MqttBridge
+from agent.mqtt_errors import advice
 from agent.settings import Settings
 from agent.store import Store
 
 _BROKER_TIMEOUT_S: Final = 25.0
+_TRIES: Final = 2  # the second with the other version of the protocol
 _LOW_DISK: Final = 500_000_000
 
 
@@ -75,7 +77,8 @@ def _database(settings: Settings) -> list[Check]:
 
 
 async def _broker(settings: Settings) -> list[Check]:
-    mqtt = settings.mqtt.model_copy(update={"client_id": f"{settings.mqtt.client_id}-doctor"})
+    own = {"client_id": f"{settings.mqtt.client_id}-doctor", "session_expiry_s": 60}
+    mqtt = settings.mqtt.model_copy(update=own)
     name = f"broker {mqtt.host}:{mqtt.port}"
 
     async def connected() -> None: ...
@@ -89,20 +92,29 @@ async def _broker(settings: Settings) -> list[Check]:
     )
     task = asyncio.create_task(bridge.run())
     try:
-        await asyncio.wait_for(bridge.connected.wait(), _BROKER_TIMEOUT_S)
+        async with asyncio.timeout(_BROKER_TIMEOUT_S):
+            while not bridge.connected.is_set() and bridge.failures < _TRIES:  # noqa: ASYNC110 - either
+                await asyncio.sleep(0.05)
     except TimeoutError:
-        why = str(bridge.failure) if bridge.failure else "it doesn't answer"
-        advice = "is it running, and are mqtt.host, mqtt.port, mqtt.username and mqtt.password right?"
-        return [Check(name, Health.BROKEN, why, advice)]
+        pass
     finally:
+        connected_with = bridge.protocol if bridge.connected.is_set() else None
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    advice = (
+    if connected_with is None:
+        return [Check(name, Health.BROKEN, _why(bridge.failure), advice(bridge.failure))]
+    tip = (
         "mosquitto drops messages for a subscriber that lags unless its configuration says "
         "'max_queued_messages 0'; 'set_tcp_nodelay true' makes it answer at once"
     )
-    return [Check(name, Health.GOOD, f"connected with MQTT {bridge.protocol}", advice)]
+    return [Check(name, Health.GOOD, f"connected with MQTT {connected_with}", tip)]
+
+
+def _why(failure: Exception | None) -> str:
+    if failure is None:
+        return "it doesn't answer"
+    return failure.message if isinstance(failure, InklingError) else str(failure)
 
 
 async def _home_assistant(settings: Settings) -> list[Check]:

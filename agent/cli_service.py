@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.bad_payloads import SETTING as BAD_PAYLOADS
 from agent.checks import Check, Health, checks
 from agent.cli_answers import open_store
 from agent.cli_output import (
@@ -86,6 +87,7 @@ def status_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
     with open_store(config) as store:
         stats = store.stats()
         alive = store.suggestions([Status.OPEN, Status.SNOOZED])
+        bad = next((s.value for s in store.settings() if s.key == BAD_PAYLOADS), None)
         running = store.database.has_writer()
     body: dict[str, Any] = {
         "running": running,
@@ -97,6 +99,7 @@ def status_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
         "oldest": stats.oldest and stats.oldest.isoformat(),
         "newest": stats.newest and stats.newest.isoformat(),
         "bytes": stats.bytes,
+        "bad_payloads": bad,
     }
     if as_json:
         print_json(body)
@@ -113,6 +116,9 @@ def status_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
         ("learning since", stats.oldest.date().isoformat() if stats.oldest else "-"),
         ("suggestions", f"{len(alive)} waiting for an answer, {stats.suggestions} so far"),
     ]
+    if bad:
+        worst = ", ".join(bad["worst"])
+        rows.append(("unreadable", f"{bad['payloads']:,} payloads on {bad['topics']} topics: {worst}"))
     table("", ("", ""), rows)
 
 

@@ -16,6 +16,7 @@ from paho.mqtt.client import MQTTMessage
 from pydantic import ValidationError
 
 from agent.assembly import build_pipeline
+from agent.bad_payloads import BadPayloads
 from agent.clock import Clock, EventClock
 from agent.commander import Commander
 from agent.delivery import Delivery
@@ -25,11 +26,12 @@ from agent.families import build_router
 from agent.importers import load_into
 from agent.intake import Intake, Redelivered, inflight
 from agent.mqtt import MqttBridge
+from agent.own_entities import OwnEntities
 from agent.records import Setting
 from agent.settings import HomeSettings, Settings
 from agent.store import Store
 from agent.suggestions import Command, Output, Status, feedback_from_dict
-from agent.ticker import Ticker
+from agent.ticker import EPOCH, Ticker
 from devices.context import Calendar
 from devices.decoder import Publish
 from devices.discovery import DiscoveryIndex
@@ -45,6 +47,7 @@ OUTAGE: Final = timedelta(minutes=5)
 """A longer silence of the clock means that we weren't running: nothing is concluded from it."""
 HOME: Final = "*"  # settings of the whole home
 _INBOX_S: Final = 0.5
+_REPORT_S: Final = 60.0
 _ANNOUNCE_JITTER_S: Final = 2.0  # after Home Assistant's start everybody announces at once
 
 
@@ -63,7 +66,14 @@ class Daemon:
         router = build_router(settings)
         index = DiscoveryIndex(router.addresses(), settings.mqtt.discovery_prefix)
         home = self.engine.pipeline.home
-        self.intake = Intake(home, router=router, index=index, provenance=self.provenance, clock=self.clock)
+        self.intake = Intake(
+            home,
+            router=router,
+            index=index,
+            provenance=self.provenance,
+            clock=self.clock,
+            own=OwnEntities(settings.mqtt.prefix, settings.mqtt.discovery_prefix),
+        )
         self.delivery = Delivery(
             self.engine.pipeline,
             self._publish,
@@ -90,7 +100,9 @@ class Daemon:
             publish=self._publish,
             clock=self.clock,
         )
+        self.bad_payloads = BadPayloads(router, index, self.engine.keep)
         self._redelivered = Redelivered(store)
+        self._failing: set[str] = set()  # jobs that can't write now
         self._to_acknowledge: list[tuple[int, bytes]] = []
         self._settling = False
         self._release: asyncio.TimerHandle | None = None
@@ -134,6 +146,8 @@ class Daemon:
             for task in done:
                 task.result()  # a service ends only by an error that is a bug: let it be seen
         finally:
+            scheduler.pause()
+            await asyncio.sleep(0.01)  # a job that has just begun ends, rather than being cancelled
             scheduler.shutdown(wait=False)
             self._say_goodbye()
             for task in (stopping, *services, *self._tasks):
@@ -186,19 +200,21 @@ class Daemon:
     def _scheduler(self) -> AsyncIOScheduler:
         scheduler = AsyncIOScheduler(timezone=self.settings.zone)
 
-        def every(seconds: float, job: Callable[[], None]) -> None:
+        def every(seconds: float, job: Callable[[], None], since: datetime | None = None) -> None:
             scheduler.add_job(
                 self._guarded(job),
                 "interval",
                 seconds=seconds,
+                start_date=since,
                 coalesce=True,
                 max_instances=1,
                 misfire_grace_time=None,
             )
 
         if self.settings.clock == "wall":
-            every(self.settings.tick_s, self._tick)
+            every(self.settings.tick_s, self._tick, EPOCH)  # just when a tick is due, not a tick later
         every(_INBOX_S, self._read_inbox)
+        every(max(_REPORT_S, self.settings.tick_s), self.bad_payloads.report)
         every(self.settings.snapshot_minutes * 60, self._save)
         every(86_400, self._purge)
         return scheduler
@@ -210,7 +226,11 @@ class Daemon:
             try:
                 job()
             except StoreError as err:
-                log.warning("can't write", job=job.__name__, why=str(err))
+                if job.__name__ not in self._failing:  # once an outage
+                    self._failing.add(job.__name__)
+                    log.warning("can't write", job=job.__name__.strip("_"), why=err.message, hint=err.hint)
+            else:
+                self._failing.discard(job.__name__)
 
         # APScheduler runs plain functions in a thread pool; a coroutine function stays in the loop
         async def in_loop() -> None:
@@ -237,8 +257,8 @@ class Daemon:
         self._plan_release()
 
     def _commit_messages(self) -> None:
-        self.engine.commit(inflight=self._to_acknowledge)
-        self._to_acknowledge = []
+        packets, self._to_acknowledge = self._to_acknowledge, []  # the engine keeps them if it can't write
+        self.engine.commit(inflight=packets)
         if self.engine.snapshot_due:
             self._save()
 
@@ -248,12 +268,14 @@ class Daemon:
             return
         if retained:
             return  # an old answer that somebody retained must not be carried out again and again
-        event = self.delivery.answer(topic, payload, now)
-        if event is None:
-            log.warning("not understood", topic=topic, payload=payload[:64])
+        try:
+            event = self.delivery.answer(topic, payload, now)
+        except ValueError as err:
+            self.bad_payloads.not_understood(topic, payload, str(err))
             return
-        self.engine.take(event)
-        self.delivery.switches(self.engine.pipeline.policy)
+        if event is not None:
+            self.engine.take(event)
+            self.delivery.switches(self.engine.pipeline.policy)
 
     def _on_home_info(self, info: HomeInfo) -> None:
         """Home Assistant knows where the home is; keep it for a start without Home Assistant."""
@@ -288,7 +310,8 @@ class Daemon:
         due = self.intake.fusion.next_release()
         if due is None or self._release is not None:
             return
-        delay = max(0.0, (due - self._now()).total_seconds())
+        # at most: the clock may have been set back since
+        delay = min(max(0.0, (due - self._now()).total_seconds()), self.intake.fusion.hold.total_seconds())
         self._release = asyncio.get_running_loop().call_later(delay, self._release_held)
 
     def _release_held(self) -> None:
@@ -305,8 +328,9 @@ class Daemon:
         self._deliver_due()
 
     def _read_inbox(self) -> None:
-        items = self.store.inbox_take()
-        if not items:
+        taken = set(self.engine.unwritten_requests)
+        items = [item for item in self.store.inbox_take() if item.id not in taken]
+        if not items and not taken:
             return
         for item in items:
             try:
@@ -347,7 +371,7 @@ class Daemon:
     def _on_reconnecting(self) -> None:
         """What was committed but not acknowledged comes again."""
         self._to_acknowledge = []
-        self._redelivered = Redelivered(self.store)
+        self._redelivered = Redelivered(self.store, self.engine.unwritten_packets)
 
     async def _on_broker(self) -> None:
         self._announce()
@@ -375,6 +399,7 @@ class Daemon:
             self.engine.commit()
 
     def _save(self) -> None:
+        self.bad_payloads.report()
         with contextlib.suppress(StoreError):
             self.engine.commit()
             self.engine.snapshot(self._now())

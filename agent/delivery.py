@@ -178,28 +178,34 @@ class Delivery:
         return topic == f"{self.discovery}/status" and payload == b"online"
 
     def answer(self, topic: str, payload: bytes, at: datetime) -> Feedback | Control | None:
-        """Return what a message on one of `subscriptions` asks for; None if it asks for nothing."""
+        """Return what a message on one of `subscriptions` asks for; None where there is nothing to answer.
+
+        Raises ValueError for what can't be understood.
+        """
+        if topic == f"{self.discovery}/status":
+            return None  # Home Assistant goes
         match = self._answer.fullmatch(topic)
         text = payload[:64].decode("utf-8", "replace").strip().lower()
         if match is None:
-            return None
+            raise ValueError("no such topic")
         suggestion_id, name = match.groups()
+        if name not in {"top", None}:
+            return _control(name, text, at)
+        if text not in _VERDICTS:
+            raise ValueError(f"not one of {', '.join(_VERDICTS)}")
         if name == "top":
             pending = self.pending()
             suggestion_id = pending[0].id if pending else None
-        if suggestion_id is not None:
-            verdict = _VERDICTS.get(text)
-            return None if verdict is None else Feedback(suggestion_id, verdict, at)
-        return _control(name, text, at)
+        return None if suggestion_id is None else Feedback(suggestion_id, _VERDICTS[text], at)
 
 
-def _control(name: str, text: str, at: datetime) -> Control | None:
+def _control(name: str, text: str, at: datetime) -> Control:
     if name in {"learning", "suggesting"} and text in {"on", "off"}:
         on = text == "on"
         return Control(at, learning=on) if name == "learning" else Control(at, suggesting=on)
     if name == "mode" and text in set(HomeMode):
         return Control(at, mode=HomeMode(text))
-    return None
+    raise ValueError(f"{name} takes {', '.join(HomeMode) if name == 'mode' else 'on, off'}")
 
 
 def discovery_configs(prefix: str, discovery: str) -> dict[str, dict[str, Any]]:

@@ -117,6 +117,16 @@ class Engine:
         """Whether something has been taken that isn't written yet."""
         return bool(self._batch)
 
+    @property
+    def unwritten_packets(self) -> Sequence[tuple[int, bytes]]:
+        """Return the (packet id, digest) of messages that have been taken, but not written yet."""
+        return self._batch.inflight
+
+    @property
+    def unwritten_requests(self) -> Sequence[int]:
+        """Return the ids of requests that have been taken, but not written yet."""
+        return self._batch.inbox
+
     def _is_news(self, change: StateChange) -> bool:
         known = self.pipeline.home.get(change.entity_id)
         if known is None or known.state != change.new:

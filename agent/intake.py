@@ -11,6 +11,7 @@ from typing import Final
 import paho.mqtt.client as paho
 
 from agent.clock import Clock, EventClock
+from agent.own_entities import OwnEntities
 from agent.store import Store
 from devices.decoders import Router
 from devices.discovery import DiscoveryIndex
@@ -37,6 +38,7 @@ class Intake:
         index: DiscoveryIndex,
         provenance: Provenance,
         clock: Clock | EventClock,
+        own: OwnEntities,
     ) -> None:
         self.home = home
         self.router = router
@@ -44,6 +46,7 @@ class Intake:
         self.fusion = Fusion()
         self.provenance = provenance
         self.clock = clock
+        self.own = own
         self.messages = 0
 
     def message(
@@ -57,7 +60,7 @@ class Intake:
         out: list[StateChange] = []
         for heard in self.router.decode(topic, payload, received_at, retained=retained):
             entity_id = self.index.canonical(heard.entity_id)
-            if self._is_repeat(entity_id, heard):
+            if entity_id in self.own or self._is_repeat(entity_id, heard):
                 continue
             change = self._timed(heard, late=late)
             if entity_id != heard.entity_id:
@@ -67,6 +70,8 @@ class Intake:
 
     def home_assistant(self, change: StateChange, context: HaContext | None) -> list[StateChange]:
         """Return the changes that a WebSocket event leads to."""
+        if change.entity_id in self.own:
+            return []
         return self._merged(self._timed(change, late=False), context)
 
     def _is_repeat(self, entity_id: str, heard: StateChange) -> bool:
@@ -106,15 +111,15 @@ class Redelivered:
     """Recognises what the broker sends again after a crash: committed, but not acknowledged in time.
 
     A broker resends unacknowledged packets under their old packet ids with the DUP flag set. So a DUP packet
-    whose id and digest are among the last committed ones has been counted. Memory: the packets that the
-    store remembers.
+    whose id and digest are among the last committed ones, or the `unwritten` ones that wait for a full disk,
+    has been counted. Memory: the packets that the store remembers.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._known = dict(store.recent_packets())
+    def __init__(self, store: Store, unwritten: Iterable[tuple[int, bytes]] = ()) -> None:
+        self._known = dict(store.recent_packets()) | dict(unwritten)
 
     def is_known(self, message: paho.MQTTMessage) -> bool:
-        """Whether a message is committed already; each is recognised once."""
+        """Whether a message has been counted already; each is recognised once."""
         if not message.dup or not self._known:
             return False
         if self._known.get(message.mid) != digest(message):

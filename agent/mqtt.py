@@ -4,7 +4,8 @@ One thread because paho reads a packet with three system calls: with a reader th
 interpreter lock over, and throughput falls to a third. The loop is: read what is there (at most
 `MAX_BATCH` messages), hand the batch to `handle`, have it committed by `commit`, acknowledge it, go on. So
 the queue between the broker and the database is one batch; while `commit` fails (a full disk), nothing is
-acknowledged, and the broker holds the rest back (MQTT's receive maximum): that is the back-pressure.
+acknowledged, and the broker holds the rest back (MQTT's receive maximum): that is the back-pressure. What
+was sent at QoS 0 can't be held back: it is kept up to `RECEIVE_MAXIMUM` messages, and dropped beyond.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.errors import InklingError, StoreError
-from agent.settings import MqttSettings
+from agent.mqtt_errors import BrokerRefusedError, SilentBrokerError, advice
+from agent.settings import MqttSettings, SettingsError
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
@@ -41,10 +43,6 @@ _CONNECT_TIMEOUT_S: Final = 10.0
 _RETRY_STORE_S: Final = 2.0
 
 Handler = Callable[[Sequence[paho.MQTTMessage]], None]
-
-
-class BrokerRefusedError(InklingError):
-    """The broker answered, and said no."""
 
 
 class MqttBridge:
@@ -70,8 +68,10 @@ class MqttBridge:
         self.settings = settings
         self.connected = asyncio.Event()
         self.failure: Exception | None = None  # why there is no connection now
+        self.failures = 0  # attempts in a row
         self.stalled: StoreError | None = None
         self.received = 0
+        self.dropped = 0  # QoS 0 while stalled
         self.catching_up = False  # what comes now was queued while we were away: its time is not its own
         self._subscriptions = subscriptions
         self._handle = handle
@@ -107,19 +107,19 @@ class MqttBridge:
     async def run(self) -> None:
         """Stay connected until cancelled."""
         self._loop = asyncio.get_running_loop()
-        failures = 0
         try:
             while True:
                 try:
                     await self._connect()
-                except (OSError, ssl.SSLError, BrokerRefusedError) as err:
-                    self._report(err, failures)
-                    failures += 1
-                    await asyncio.sleep(min(60.0, 2.0 ** min(failures, 6)) * self._rng.uniform(0.5, 1.0))
+                except (OSError, UnicodeError, BrokerRefusedError) as err:  # Unicode: no name of a host
+                    self._report(err)
+                    await asyncio.sleep(
+                        min(60.0, 2.0 ** min(self.failures - 1, 6)) * self._rng.uniform(0.5, 1.0)
+                    )
                     continue
-                if failures:
-                    log.info("broker is back", after_tries=failures)
-                failures, self.failure = 0, None
+                if self.failures:
+                    log.info("broker is back", after_tries=self.failures)
+                self.failures, self.failure = 0, None
                 await self._stay()
                 log.warning("lost the broker, reconnecting", host=self.settings.host)
         finally:
@@ -139,12 +139,7 @@ class MqttBridge:
         if s.username is not None:
             client.username_pw_set(s.username, s.password.get_secret_value() if s.password else None)
         if s.tls or s.ca_file or s.cert_file:
-            client.tls_set(
-                ca_certs=str(s.ca_file) if s.ca_file else None,
-                certfile=str(s.cert_file) if s.cert_file else None,
-                keyfile=str(s.key_file) if s.key_file else None,
-            )
-            client.tls_insecure_set(not s.tls_verify)
+            client.tls_set_context(_tls_context(s))
         if self._will is not None:
             client.will_set(*self._will, qos=1, retain=True)
         client.on_connect = self._connacked
@@ -180,13 +175,13 @@ class MqttBridge:
         except (TimeoutError, ConnectionError) as err:
             self._close()
             self._try_other_protocol()
-            raise ConnectionError("the broker took the connection, but answered nothing") from err
+            raise SilentBrokerError("the broker took the connection, but answered nothing") from err
         if reason.is_failure:
             self._close()
             if reason.getName() == "Unsupported protocol version":
                 self._try_other_protocol()
             raise BrokerRefusedError(
-                f"broker {s.host}:{s.port} refused the connection: {reason}",
+                f"the broker refused the connection: {reason}",
                 hint="check mqtt.username and mqtt.password, and the broker's access list",
             )
         if self._protocol == paho.MQTTv5:
@@ -240,10 +235,13 @@ class MqttBridge:
                 self._client.loop_write()
         self._lost.set()
 
-    def _report(self, err: Exception, failures: int) -> None:
+    def _report(self, err: Exception) -> None:
         self.failure = err
-        if failures == 0:  # once an outage, not once a try
-            log.error("no broker, trying on", host=self.settings.host, port=self.settings.port, why=str(err))
+        self.failures += 1
+        if self.failures == 1:  # once an outage, not once a try
+            why = err.message if isinstance(err, InklingError) else str(err)
+            where = f"{self.settings.host}:{self.settings.port}"
+            log.error("no broker, trying on", broker=where, why=why, hint=advice(err))
 
     # -- paho's callbacks -------------------------------------------------------------------------
 
@@ -272,7 +270,10 @@ class MqttBridge:
             self._loop.remove_writer(sock)
 
     def _message(self, _c: object, _u: object, message: paho.MQTTMessage) -> None:
-        self._waiting.append(message)
+        if message.qos or len(self._waiting) < RECEIVE_MAXIMUM:
+            self._waiting.append(message)
+        else:
+            self.dropped += 1
 
     # -- messages ---------------------------------------------------------------------------------
 
@@ -281,12 +282,12 @@ class MqttBridge:
         client, waiting = self._client, self._waiting
         until = self._loop.time() + MAX_READ_S
         before = len(waiting)
-        while len(waiting) < RECEIVE_MAXIMUM:
-            seen = len(waiting)
+        while True:
+            seen = len(waiting) + self.dropped
             if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._lost.set()
                 break
-            if len(waiting) == seen and not self._buffered():
+            if len(waiting) + self.dropped == seen and not self._buffered():
                 break  # nothing more now, or a control packet: the loop comes back at once
             if len(waiting) - before >= MAX_BATCH or self._loop.time() > until:
                 break
@@ -312,7 +313,7 @@ class MqttBridge:
             self._loop.call_later(_RETRY_STORE_S, self._settle)
             return
         if self.stalled is not None:
-            log.info("the database is writable again")
+            log.info("the database is writable again", dropped=self.dropped)
             self.stalled = None
         settled, self._waiting[:] = self._waiting[: self._handled], self._waiting[self._handled :]
         self._handled = 0
@@ -321,3 +322,20 @@ class MqttBridge:
             if message.qos:
                 self._client.ack(message.mid, message.qos)
         self._client.loop_write()
+
+
+def _tls_context(s: MqttSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=s.ca_file)
+        if s.cert_file is not None:
+            context.load_cert_chain(s.cert_file, s.key_file)
+    except OSError as err:  # a missing file, or one that isn't what it should be
+        files = [name for name in ("ca_file", "cert_file", "key_file") if getattr(s, name) is not None]
+        raise SettingsError(
+            f"mqtt.{', mqtt.'.join(files)} can't be used: {err}",
+            hint="PEM files that Inkling's user can read",
+        ) from err
+    if not s.tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -152,9 +152,11 @@ class Policy:
             self.suggesting = event.suggesting
 
     def tick(self, at: datetime) -> None:
-        """Take note of the time: a mode ends, the warm-up begins."""
-        if self._first is None:
+        """Take note of the time: a mode ends, the warm-up begins. The clock may have been set back."""
+        if self._first is None or at < self._first:
             self._first = at
+        if self._paid_at is not None and at < self._paid_at:
+            self._paid_at = at
         if self.mode_until is not None and at >= self.mode_until:
             self.mode, self.mode_until = HomeMode.HOME, None
 

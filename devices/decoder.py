@@ -57,6 +57,7 @@ class Decoder(ABC):
 
     def __init__(self) -> None:
         self.bad: Counter[str] = Counter()
+        self.why_bad: dict[str, str] = {}  # what was wrong with a topic's first bad payload
         self.addresses: dict[tuple[str, str], str] = {}
 
     @property
@@ -74,9 +75,10 @@ class Decoder(ABC):
             if len(payload) > MAX_PAYLOAD_BYTES and not self.is_inventory(topic):
                 raise BadPayloadError(f"{len(payload)} bytes")
             return self._decode(topic, payload, received_at, retained)
-        except Exception:  # noqa: BLE001 - the boundary: whatever a device sends, the daemon lives
+        except Exception as err:  # noqa: BLE001 - the boundary: whatever a device sends, the daemon lives
             if topic in self.bad or len(self.bad) < _MAX_BAD_TOPICS:
                 self.bad[topic] += 1
+                self.why_bad.setdefault(topic, f"{type(err).__name__}: {err}"[:100])
             else:
                 self.bad["(other topics)"] += 1
             return []

@@ -60,6 +60,10 @@ class Router:
             total.update(decoder.bad)
         return total
 
+    def why_bad(self, topic: str) -> str | None:
+        """Return what was wrong with the first bad payload of a topic."""
+        return next((d.why_bad[topic] for d in self.decoders if topic in d.why_bad), None)
+
     def _find(self, topic: str) -> Decoder | None:
         found = next((decoder for decoder in self.decoders if decoder.handles(topic)), None)
         if found is not None:  # "nobody's" isn't kept: a decoder may learn a prefix later

@@ -154,7 +154,7 @@ class Fusion:
     def release(self, now: datetime) -> list[StateChange]:
         """Return the held changes whose time is up."""
         out: list[StateChange] = []
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._is_due(self._heap[0][0], now):
             _, entity_id = heapq.heappop(self._heap)
             if (e := self._entities.get(entity_id)) is not None:
                 out += self._flush(e, now)
@@ -169,6 +169,9 @@ class Fusion:
                 return due
             heapq.heappop(self._heap)
         return None
+
+    def _is_due(self, due: datetime, now: datetime) -> bool:
+        return not now < due <= now + self.hold  # later still: our clock has been set back
 
     def forget(self, entity_id: str) -> None:
         """Drop an entity; what is held of it is dropped too."""
@@ -214,7 +217,7 @@ class Fusion:
             attributes = self._attributes(e, change)
         else:
             return []  # an echo of what the best source says
-        made = replace(change, attributes=attributes, received_at=max(change.received_at, e.last.received_at))
+        made = replace(change, attributes=attributes, received_at=self._received(e, change))
         if e.due:  # the change itself is held: its attributes go with it
             e.last = e.recent[-1] = replace(e.last, attributes=attributes)
             return []
@@ -227,7 +230,7 @@ class Fusion:
             view.cursor = e.end
             if self._best(e) is not change.source or e.due or change.attributes == e.last.attributes:
                 return []
-            received_at = max(change.received_at, e.last.received_at)
+            received_at = self._received(e, change)
             e.last = replace(change, attributes=self._attributes(e, change), received_at=received_at)
             return [e.last]
         told = [n for n in range(max(view.cursor, e.base), e.end) if self._same(e, n, change)]
@@ -251,7 +254,7 @@ class Fusion:
 
     def _same(self, e: _Entity, number: int, change: StateChange) -> bool:
         known = e.recent[number - e.base]
-        return known.new == change.new and known.received_at >= change.received_at - self.window
+        return known.new == change.new and abs(known.received_at - change.received_at) <= self.window
 
     def _confirm(self, e: _Entity, number: int, change: StateChange, now: datetime) -> list[StateChange]:
         """Take in another report of an accepted change; better evidence counts while it is held."""
@@ -267,7 +270,7 @@ class Fusion:
         return self._flush(e, now)
 
     def _accept(self, e: _Entity, view: _View, change: StateChange, now: datetime) -> list[StateChange]:
-        received_at = max(change.received_at, e.last.received_at)
+        received_at = self._received(e, change)
         attributes = self._attributes(e, change)
         if received_at is not change.received_at or attributes is not change.attributes:
             change = replace(change, received_at=received_at, attributes=attributes)
@@ -284,6 +287,11 @@ class Fusion:
             heapq.heappush(self._heap, (due, change.entity_id))
         return self._flush(e, now)
 
+    def _received(self, e: _Entity, change: StateChange) -> datetime:
+        """Return a time of receipt that never decreases, unless our clock was set back for good."""
+        last = e.last.received_at
+        return last if change.received_at < last <= change.received_at + self.window else change.received_at
+
     def _waits(self, e: _Entity, change: StateChange) -> bool:
         label = e.views.get(_LABELS)
         unsure = change.source is not _LABELS and not change.retained and change.confidence < _SURE
@@ -291,7 +299,7 @@ class Fusion:
 
     def _flush(self, e: _Entity, now: datetime) -> list[StateChange]:
         n = 0
-        while n < len(e.due) and e.due[n] <= now:
+        while n < len(e.due) and self._is_due(e.due[n], now):
             n += 1
         first = e.out - e.base
         out = e.recent[first : first + n]
@@ -301,10 +309,9 @@ class Fusion:
 
     def _prune(self, e: _Entity, now: datetime) -> None:
         """Forget released changes that no report can mean any more; the newest stays."""
-        oldest = now - self.window
         most = min(len(e.recent) - 1, e.out - e.base)
         n = min(most, MAX_RECENT // 2 if len(e.recent) >= MAX_RECENT else 0)
-        while n < most and e.recent[n].received_at < oldest:
+        while n < most and abs(e.recent[n].received_at - now) > self.window:
             n += 1
         del e.recent[:n]
         e.base += n
