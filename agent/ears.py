@@ -52,11 +52,14 @@ class HomeAssistantEar:
         self._take(self.intake.home_assistant(change, context))
 
     def on_registry(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Learn which entity ids Home Assistant gives to what we hear natively."""
+        """Learn which entity ids Home Assistant gives to what we hear natively, and to our own."""
+        self.intake.own.registry(rows)
         self.intake.index.registry(rows)
 
     def on_renamed(self, old: str, new: str) -> None:
         """Carry what was learned over to the new id."""
+        if self.intake.own.renamed(old, new):
+            return
         log.info("entity renamed", old=old, new=new)
         self.intake.fusion.forget(old)
         self.engine.take(Forget(self.now(), old, renamed_to=new))

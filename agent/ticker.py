@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from devices.events import Tick
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class Timed(Protocol):
@@ -50,7 +50,7 @@ class Ticker:
             yield Tick(self.last)
 
     def _floor(self, at: datetime) -> datetime:
-        return at - (at - _EPOCH) % self.every
+        return at - (at - EPOCH) % self.every
 
 
 def with_ticks(events: Iterable[T], ticker: Ticker) -> Iterator[T | Tick]:
