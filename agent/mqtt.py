@@ -146,6 +146,7 @@ class MqttBridge:
         client.on_message = self._message
         client.on_disconnect = self._disconnected
         client.on_socket_open = self._socket_open
+        client.on_socket_close = lambda _client, _userdata, sock: self._forget_socket(sock)
         client.on_socket_register_write = self._want_write
         return client
 
@@ -228,15 +229,15 @@ class MqttBridge:
     def _close(self) -> None:
         self.connected.clear()
         if (sock := self._client.socket()) is not None:
-            self._loop.remove_reader(sock)
-            self._loop.remove_writer(sock)
             with suppress(OSError, ValueError):
                 self._client.disconnect()
                 self._client.loop_write()
+            self._forget_socket(sock)
+            sock.close()  # where the goodbye could not be sent
         self._lost.set()
 
     def _report(self, err: Exception) -> None:
-        self.failure = err
+        self.failure = err.with_traceback(None)  # which would keep the socket open
         self.failures += 1
         if self.failures == 1:  # once an outage, not once a try
             why = err.message if isinstance(err, InklingError) else str(err)
@@ -259,6 +260,15 @@ class MqttBridge:
     def _socket_open(self, _c: object, _u: object, sock: SocketLike) -> None:
         assert isinstance(sock, socket.socket)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # without it p50 is 25 ms, not 1
+
+    def _forget_socket(self, sock: SocketLike) -> None:
+        """Before it is closed: the next one may get its number, and would never be heard."""
+        with suppress(
+            RuntimeError, ValueError
+        ):  # closed already, or never watched: in a thread without a loop
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(sock)
+            loop.remove_writer(sock)
 
     def _want_write(self, _c: object, _u: object, sock: SocketLike) -> None:
         with suppress(RuntimeError):  # called while connecting, from a thread without a loop
