@@ -176,7 +176,7 @@ class HomeAssistant:
                 await self._read_registry(commands)
             else:
                 for socket in (listening, commands):
-                    await socket.command("ping", timeout_s=min(ANSWER_S, self.ping_s))
+                    await socket.check(min(ANSWER_S, self.ping_s))
 
     async def _introduce(self, commands: HomeAssistantSocket) -> None:
         """Learn who we are, who is a person, and where the home is."""

@@ -26,7 +26,7 @@ class HomeAssistantRest:
 
     def __init__(self, url: str, token: str, *, verify_tls: bool = True, ca_file: Path | None = None) -> None:
         self.url = base_url(url)
-        self._session = new_session(verify_tls=verify_tls, ca_file=ca_file, timeout_s=REST_S)
+        self._session = new_session(verify_tls=verify_tls, ca_file=ca_file, read_s=REST_S)
         self._client = AsyncClient(f"{self.url}/api/", token, session=self._session)
         del self._client.global_request_kwargs["verify"]  # it would hide the session's CA file
 

@@ -21,7 +21,9 @@ from agent.errors import InklingError
 
 CONNECT_S: Final = 15.0
 ANSWER_S: Final = 10.0
+QUIET_S: Final = 120.0  # the library's own is 30 s, too short for a home where nothing happens between pings
 _CLOSE_S: Final = 2.0
+_IN_A_ROW: Final = 50  # a compressed packet may hold thousands of events: others get their turn in between
 
 OnEvent = Callable[[Mapping[str, Any]], None]
 
@@ -63,10 +65,10 @@ def base_url(url: str) -> str:
     return urlunsplit((scheme, parts.netloc, path, "", ""))
 
 
-def new_session(*, verify_tls: bool, ca_file: Path | None, timeout_s: float | None = None) -> AsyncSession:
-    """Return an HTTP session that checks certificates as configured."""
+def new_session(*, verify_tls: bool, ca_file: Path | None, read_s: float = QUIET_S) -> AsyncSession:
+    """Return an HTTP session that checks certificates as configured; `read_s`: the longest silence."""
     verify: bool | str = str(ca_file) if verify_tls and ca_file is not None else verify_tls
-    session = AsyncSession(verify=verify, timeout=timeout_s, disable_http3=True)
+    session = AsyncSession(verify=verify, timeout=(CONNECT_S, read_s), disable_http3=True)
     session.trust_env = (
         False  # else REQUESTS_CA_BUNDLE beats our CA file, ~/.netrc our token, a proxy the LAN
     )
@@ -85,6 +87,7 @@ class HomeAssistantSocket(AsyncWebsocketClient):
 
     def __init__(self, url: str, token: str, session: AsyncSession, on_event: OnEvent) -> None:
         super().__init__(f"{base_url(url)}/api/websocket", token, session=session)
+        self.received = 0
         self._on_event = on_event
         self._waiting: dict[int, asyncio.Future[Any]] = {}
 
@@ -116,7 +119,19 @@ class HomeAssistantSocket(AsyncWebsocketClient):
         while True:
             with as_our_errors(self.api_url):
                 message = await self._async_recv()
+            self.received += 1
             self.handle_recv(message)
+            if not self.received % _IN_A_ROW:
+                await asyncio.sleep(0)
+
+    async def check(self, timeout_s: float) -> None:
+        """Raise NoAnswerError where nothing comes any more; a pong may be late behind thousands of events."""
+        before = self.received
+        try:
+            await self.command("ping", timeout_s=timeout_s)
+        except NoAnswerError:
+            if self.received == before:
+                raise
 
     async def command(self, kind: str, *, timeout_s: float = ANSWER_S, **data: Any) -> Any:
         """Send a command and return its result. `read` must be running."""

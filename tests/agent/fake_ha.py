@@ -31,6 +31,7 @@ class FakeHomeAssistant:
         self.tokens = {TOKEN}
         self.admin = True
         self.mute = False  # reads, but answers nothing more
+        self.late_pong = False  # where events are sent, none at all
         self.forbid = False  # as after too many wrong tokens
         self.refuse: dict[str, str] = {}  # command -> error code
         self.answer_late_s = 0.0  # of call_service, after its events
@@ -147,7 +148,8 @@ class FakeHomeAssistant:
         number, kind = command["id"], command["type"]
         self.received.append(command)
         if kind == "ping":
-            await connection.send(json.dumps({"id": number, "type": "pong"}))
+            if not (self.late_pong and "state_changed" in self._subscriptions[connection]):
+                await connection.send(json.dumps({"id": number, "type": "pong"}))
             return
         code = self.refuse.get(kind)
         if kind == "subscribe_events":

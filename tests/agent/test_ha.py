@@ -512,6 +512,48 @@ def test_a_server_that_is_silent_is_left() -> None:
     run(test())
 
 
+def test_a_server_that_is_busy_is_not_left() -> None:
+    """A pong that waits behind events is no sign of death, as long as events come."""
+
+    async def test() -> None:
+        home, ear = home_with(light__hall="off"), Ear()
+        async with home:
+            ha = gateway(home.url, ear)
+            ha.ping_s = 0.1
+            async with running(ha):
+                await until(lambda: ha.connected)
+                home.late_pong = True
+                for n in range(60):
+                    await home.change("light.hall", "on" if n % 2 else "off")
+                    await asyncio.sleep(0.01)
+                    assert ha.connected
+
+    run(test())
+
+
+def test_a_burst_leaves_others_their_turn() -> None:
+    """A compressed packet may hold thousands of events."""
+
+    async def test() -> None:
+        home, ear = home_with(light__hall="off"), Ear()
+        async with connected(home, ear):
+            turns = 0
+
+            async def other() -> None:
+                nonlocal turns
+                while len(ear.origins) < 3000:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            task = asyncio.create_task(other())
+            for n in range(3000):
+                await home.change("light.hall", "on" if n % 2 else "off")
+            await asyncio.wait_for(task, 30)
+            assert turns > 50
+
+    run(test())
+
+
 def test_something_else_at_the_address() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
