@@ -345,7 +345,9 @@ class Daemon:
     # -- what goes out ----------------------------------------------------------------------------
 
     def _on_outputs(self, outputs: Sequence[Output], at: datetime) -> None:
-        self.engine.delivered(self.delivery.outputs(outputs, at), at)
+        if said := self.delivery.outputs(outputs, at):
+            self.engine.delivered(said, at)
+            self._settle_soon()  # so that a crash doesn't say it again
         for output in outputs:
             if isinstance(output, Command):
                 self._spawn(output)

@@ -111,3 +111,64 @@ class FakeDevice:
             timer.cancel()
         self.remove()
         self._client.close()
+
+
+class ZigbeeLamp:
+    """A light as Zigbee2MQTT publishes it: in its inventory, announced to Home Assistant, JSON payloads.
+
+    `name` is Zigbee2MQTT's, `object_id` the one that Home Assistant gives.
+    """
+
+    def __init__(self, broker: Broker, name: str, object_id: str) -> None:
+        self.entity_id = f"light.{object_id}"
+        self.topic = f"zigbee2mqtt/{name}"
+        self.commands: list[bytes] = []
+        self._name = name
+        self._object_id = object_id
+        self._config_topic = f"homeassistant/light/{object_id}/light/config"
+        self._client = Client(broker, f"zigbee-{object_id}")
+        self._client.paho.on_message = self._on_command
+
+    def report(self, state: str) -> None:
+        """Report ON or OFF, as after a hand at the switch."""
+        body = {"state": state, "brightness": 254, "linkquality": 120}
+        self._client.paho.publish(self.topic, json.dumps(body), qos=1, retain=True)
+
+    def _on_command(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        self.commands.append(message.payload)
+        if "state" in (body := json.loads(message.payload)):
+            self.report(body["state"])
+
+    def __enter__(self) -> Self:
+        features = [
+            {"type": "binary", "name": "state", "property": "state", "value_on": "ON", "value_off": "OFF"},
+            {"type": "numeric", "name": "brightness", "property": "brightness", "value_max": 254},
+        ]
+        device = {
+            "ieee_address": "0x00158d00045b2a11",
+            "friendly_name": self._name,
+            "type": "Router",
+            "definition": {"exposes": [{"type": "light", "features": features}]},
+        }
+        config = {
+            "name": self._name,
+            "schema": "json",
+            "brightness": True,
+            "brightness_scale": 254,
+            "state_topic": self.topic,
+            "command_topic": f"{self.topic}/set",
+            "unique_id": f"0x00158d00045b2a11_{self._object_id}_zigbee2mqtt",
+            "object_id": self._object_id,
+            "default_entity_id": self.entity_id,
+        }
+        self._client.connect()
+        self._client.subscribe(f"{self.topic}/set")
+        self._client.publish("zigbee2mqtt/bridge/devices", json.dumps([device]), retain=True)
+        self._client.publish(self._config_topic, json.dumps(config), retain=True)
+        self.report("OFF")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for topic in (self._config_topic, "zigbee2mqtt/bridge/devices", self.topic):
+            self._client.publish(topic, "", retain=True)
+        self._client.close()
