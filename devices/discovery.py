@@ -130,9 +130,13 @@ class DiscoveryIndex:
 
     def canonical(self, entity_id: str) -> str:
         """Return Home Assistant's id of a decoder's entity; the decoder's where there is none."""
+        return self.names().get(entity_id, entity_id)
+
+    def names(self) -> Mapping[str, str]:
+        """Return Home Assistant's id by the decoder's, where they differ or a config says so."""
         if self._joined != sum(map(len, self._addresses)):
             self._join()
-        return self._canonical.get(entity_id, entity_id)
+        return self._canonical
 
     def entities(self) -> Iterator[Discovered]:
         """Return all that was announced."""

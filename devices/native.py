@@ -17,6 +17,7 @@ MAX_ENTITY_ID_CHARS: Final = 255
 
 Cause = tuple[Origin, float]
 NOBODY: Final[Cause] = (Origin.UNKNOWN, 0.0)
+REPEAT: Final = timedelta(minutes=5)
 COMMANDED: Final[Cause] = (Origin.UNKNOWN, 0.5)  # by somebody, through MQTT: an app or an automation
 BY_HAND: Final[Cause] = (Origin.PHYSICAL, 0.8)
 _UNDER_WAY: Final = frozenset({"opening", "closing", "locking", "unlocking"})
@@ -27,7 +28,7 @@ class Entity:
     """One entity of a device: its id, its attributes, what it last said, what it was last asked for."""
 
     __slots__ = (
-        "_dynamic", "_latest", "_wanted", "_wanted_at",
+        "_dynamic", "_latest", "_told", "_told_at", "_wanted", "_wanted_at",
         "attributes", "cause", "device", "entity_id", "state", "static",
     )  # fmt: skip
 
@@ -42,6 +43,26 @@ class Entity:
         self._dynamic: Mapping[str, Any] = NO_ATTRIBUTES
         self._wanted: str | None = None
         self._wanted_at: datetime | None = None
+        self._told: Mapping[str, Any] | None = None  # attributes, when a repeat was last passed on
+        self._told_at: datetime | None = None
+
+    def is_repeat(self, state: str, at: datetime) -> bool:
+        """Whether a live report says nothing new: most of what devices send whole. One in REPEAT passes.
+
+        The one is enough to know that the entity lives, and to put right what another source got wrong.
+        """
+        told_at = self._told_at
+        if (
+            state == self.state
+            and self.attributes is self._told
+            and told_at is not None
+            and told_at <= at < told_at + REPEAT
+            and self._wanted_at is None
+            and self.device.online
+        ):
+            return True
+        self._told, self._told_at = self.attributes, at
+        return False
 
     def describe(self, dynamic: Mapping[str, Any]) -> None:
         """Set the attributes that change with the state."""

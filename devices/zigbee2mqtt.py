@@ -165,7 +165,9 @@ class Zigbee2MqttDecoder(NativeDecoder):
             if type(feature) is Action:
                 if value and not retained:
                     changes.append(self._press(entity, feature, str(value), changed_at, received_at))
-            elif (state := feature.read(value, body, entity)) is not None:
+            elif (state := feature.read(value, body, entity)) is not None and (
+                retained or not entity.is_repeat(state, received_at)
+            ):
                 changes.append(self._report(entity, state, changed_at, received_at, retained))
         return changes
 

@@ -196,10 +196,22 @@ def test_a_state_retained_before_a_device_went_away_is_not_its_state_now(known: 
     assert one(known, "zigbee2mqtt/kitchen/ceiling", CEILING).new == "on"  # it speaks: it is back
 
 
+def test_one_repeat_in_five_minutes_passes() -> None:
+    decoder = Zigbee2MqttDecoder()
+    told = [
+        minute
+        for minute in range(12)
+        if hear(decoder, "zigbee2mqtt/door", {"contact": True}, NOW + timedelta(minutes=minute))
+    ]
+    assert told == [0, 5, 10]
+    assert hear(decoder, "zigbee2mqtt/door", {"contact": False}, NOW + timedelta(minutes=11))
+    assert hear(decoder, "zigbee2mqtt/door", {"contact": True}, NOW + timedelta(minutes=11))
+
+
 def test_attributes_are_one_object_while_nothing_varies() -> None:
     decoder = Zigbee2MqttDecoder()
     first = one(decoder, "zigbee2mqtt/lamp", {"state": "ON", "brightness": 10})
-    second = one(decoder, "zigbee2mqtt/lamp", {"state": "ON", "brightness": 10})
+    second = one(decoder, "zigbee2mqtt/lamp", {"state": "ON", "brightness": 10}, NOW + timedelta(minutes=5))
     third = one(decoder, "zigbee2mqtt/lamp", {"state": "ON", "brightness": 20})
     assert first.attributes is second.attributes
     assert (first.attributes["brightness"], third.attributes["brightness"]) == (10, 20)
