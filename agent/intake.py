@@ -102,10 +102,10 @@ class Intake:
 
     def _merged(self, change: StateChange, context: HaContext | None) -> list[StateChange]:
         now = change.received_at
-        if not change.retained:
-            origin, confidence = self.provenance.classify(change, context=context, now=now)
-            if origin is not change.origin or confidence != change.confidence:
-                change = replace(change, origin=origin, confidence=confidence)
+        # retained ones too: a toggle's target is the opposite of the state that it started from
+        origin, confidence = self.provenance.classify(change, context=context, now=now)
+        if origin is not change.origin or confidence != change.confidence:
+            change = replace(change, origin=origin, confidence=confidence)
         return self.fusion.offer(change, now)
 
 

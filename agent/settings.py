@@ -96,6 +96,12 @@ class HomeAssistantSettings(_Section):
     token_file: Path | None = None
     verify_tls: bool = True
     ca_file: Path | None = None
+    dedicated_user: bool = Field(
+        default=False, description="the token's user is Inkling's alone: all that it does is ours"
+    )
+    non_person_users: tuple[str, ...] = Field(
+        default=(), description="ids of users that are software (Node-RED, a voice assistant)"
+    )
 
     def address(self) -> str:
         """Return the URL; raises SettingsError where there is none."""
