@@ -7,6 +7,7 @@ from typing import Final
 
 SMALL_STEP: Final = timedelta(minutes=5)
 """Backward steps up to this are slewed away (time stands still); larger ones are believed."""
+_LEAST: Final = timedelta(microseconds=1)
 
 
 class Clock:
@@ -18,6 +19,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._last = datetime.fromtimestamp(0, UTC)
+        self._received = self._last
         self.jumps = 0
 
     def now(self) -> datetime:
@@ -35,8 +37,15 @@ class Clock:
         return datetime.now(UTC)
 
     def receipt(self) -> datetime:
-        """Return the time at which something is received now."""
-        return self.now()
+        """Return the time at which something is received now: no two are the same.
+
+        So an entity that changes twice within the clock's resolution has changed twice.
+        """
+        at = self.now()
+        if at <= self._received <= at + SMALL_STEP:
+            at = self._received + _LEAST
+        self._received = at
+        return at
 
 
 class EventClock:
@@ -53,6 +62,11 @@ class EventClock:
     def receipt(self) -> datetime:
         """Return the real time, before which all that is replayed happened."""
         return datetime.now(UTC)
+
+    def step(self) -> datetime:
+        """Move on by the least step, for what carries no time: two changes are never at one time."""
+        self._last += _LEAST
+        return self._last
 
     def advance(self, at: datetime) -> None:
         """Move on to an event's time; never back."""

@@ -62,7 +62,8 @@ class Daemon:
         live = settings.clock == "wall"
         ticker = Ticker(timedelta(seconds=settings.tick_s), OUTAGE if live else None)
         self.engine = Engine(store, build_pipeline(settings), ticker, self._on_outputs)
-        self.provenance = Provenance()
+        ha = settings.home_assistant
+        self.provenance = Provenance(non_persons=ha.non_person_users, dedicated_user=ha.dedicated_user)
         router = build_router(settings)
         index = DiscoveryIndex(router.addresses(), settings.mqtt.discovery_prefix)
         home = self.engine.pipeline.home
@@ -241,8 +242,7 @@ class Daemon:
     # -- what comes in ----------------------------------------------------------------------------
 
     def _on_messages(self, batch: Sequence[MQTTMessage]) -> None:
-        now, received_at = self._now(), self.clock.receipt()
-        late = self.bridge.catching_up
+        now, late = self._now(), self.bridge.catching_up
         for message in batch:
             topic, payload = message.topic, bytes(message.payload)
             if self._redelivered.is_known(message):
@@ -250,8 +250,10 @@ class Daemon:
             if self.delivery.handles(topic):
                 self._on_own_topic(topic, payload, now, retained=message.retain)
                 continue
-            changes = self.intake.message(topic, payload, received_at, retained=message.retain, late=late)
-            for change in changes:
+            received_at = self.clock.receipt()
+            for change in self.intake.message(
+                topic, payload, received_at, retained=message.retain, late=late
+            ):
                 self.engine.take(change)
         self._to_acknowledge += inflight(batch)
         self._plan_release()
