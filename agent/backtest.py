@@ -21,7 +21,6 @@ class Backtest:
     """What a replay gave. `lines` are the suggestions by time of raising, the last one the summary."""
 
     events: int = 0
-    ticks: int = 0
     entities: set[str] = field(default_factory=set)
     first: datetime | None = None
     last: datetime | None = None
@@ -66,9 +65,7 @@ def backtest(
     """
     result = Backtest()
     for event in with_ticks(changes, Ticker(tick)):
-        if isinstance(event, Tick):
-            result.ticks += 1
-        else:
+        if not isinstance(event, Tick):
             result.events += 1
             result.entities.add(event.entity_id)
             result.first = result.first or event.received_at

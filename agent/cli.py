@@ -1,4 +1,4 @@
-"""The command line: `inkling`. Every command speaks JSON with --json; see docs/cli.md for exit codes."""
+"""The command line: `inkling`. Commands speak JSON with --json; the README lists exit codes."""
 
 from __future__ import annotations
 

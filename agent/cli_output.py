@@ -25,7 +25,6 @@ from rich.table import Table
 
 from agent.errors import InklingError
 
-EXIT_FAILED: Final = 1
 EXIT_NOT_FOUND: Final = 3
 EXIT_UNHEALTHY: Final = 4
 

@@ -54,8 +54,8 @@ class Commander:
         if gateway is not None and gateway.connected and gateway.knows(command.entity_id):
             call = service_call(command.entity_id, command.state, attributes)
             if call is not None:
-                await gateway.call_service(*call)
-                return "home assistant"
+                confirmed = await gateway.call_until(call, command.entity_id, command.state)
+                return "home assistant" + ("" if confirmed else ", not confirmed yet")
         own_id = self._decoders_id(command.entity_id)
         message = self.router.command(own_id, command.state, attributes)
         if message is None:

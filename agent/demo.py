@@ -114,7 +114,6 @@ class Evening:
         self.accepted = False
         self.wire = Zigbee2Mqtt(home.plan)
         self._answers: list[tuple[datetime, str]] = []
-        self._answered: set[str] = set()
         settings = MqttSettings(host=HOST, port=port, protocol="3.1.1", client_id="flat")
         topics = ["zigbee2mqtt/+/set", "inkling/events"]
         self.bridge = MqttBridge(

@@ -21,7 +21,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
-import orjson
 import structlog
 
 from agent.errors import ImportSourceError
@@ -239,14 +238,3 @@ def _check_schema(conn: sqlite3.Connection, path: Path) -> None:
             hint="start it once with Home Assistant 2023.4 or later, or import its history over the API",
             found=found,
         )
-
-
-def parse_history(body: bytes) -> list[StateChange]:
-    """Return the changes in an answer of `/api/history/period`, by time over all entities."""
-    try:
-        groups = orjson.loads(body)
-    except ValueError as err:
-        raise ImportSourceError(f"Home Assistant's history can't be read: {err}") from err
-    if not isinstance(groups, list):
-        raise ImportSourceError("Home Assistant's history isn't a list", hint="is this the history API?")
-    return sorted(HomeAssistantReader().history(groups), key=lambda c: c.changed_at)

@@ -17,7 +17,6 @@ from agent.importers import (
     Loaded,
     Tally,
     load_into,
-    parse_history,
     read_recorder_db,
     read_recording,
     write_recording,
@@ -212,28 +211,6 @@ def test_what_is_no_recorder_database(tmp_path: Path) -> None:
     Store.open(f"sqlite:///{tmp_path}/ours.db").close()
     with pytest.raises(ImportSourceError, match="schema_changes"):
         list(read_recorder_db(tmp_path / "ours.db"))
-
-
-def test_history_comes_by_time_over_all_entities() -> None:
-    def state(entity_id: str, state: str, minutes: float) -> dict[str, object]:
-        moment = at(minutes).isoformat()
-        return {
-            "entity_id": entity_id,
-            "state": state,
-            "last_changed": moment,
-            "last_updated": moment,
-            "attributes": {},
-        }
-
-    body = orjson.dumps(
-        [[state("light.a", "on", 1), state("light.a", "off", 5)], [state("light.b", "on", 3), {"bad": 1}]]
-    )
-    assert [(c.entity_id, c.new) for c in parse_history(body)] == [
-        ("light.a", "on"), ("light.b", "on"), ("light.a", "off"),
-    ]  # fmt: skip
-    for nonsense in (b"", b"<html>", b'{"message": "401"}'):
-        with pytest.raises(ImportSourceError, match="history"):
-            parse_history(nonsense)
 
 
 def test_redaction_leaves_nothing_of_who_and_where(tmp_path: Path) -> None:
