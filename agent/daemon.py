@@ -182,9 +182,8 @@ class Daemon:
                 self._place(setting.value)
         replayed = self.engine.restore()
         now = self._now()
-        self.delivery.restore(
-            s.suggestion.id for s in self.store.suggestions([Status.OPEN, Status.SNOOZED]) if s.delivered_at
-        )
+        told = [s.suggestion.id for s in self.store.suggestions([Status.OPEN]) if s.delivered_at]
+        self.delivery.restore(told)  # a snoozed one is to be told again
         log.info(
             "ready",
             entities=len(self.engine.pipeline.home),
