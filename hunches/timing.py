@@ -111,6 +111,7 @@ class Timing:
         self._alone = 0
         self._latest: list[tuple[str, float]] = []  # the last change, and the last one of another entity
         self._relevant: dict[str, bool] = {}
+        self._asked: tuple[tuple[str, float, int] | None, float] = (None, 0.0)
 
     # -- scoring ----------------------------------------------------------------------------------
 
@@ -150,7 +151,13 @@ class Timing:
         return max(self.threshold, self._records.bar(day))
 
     def _surprise(self, entity_id: str, at: float, context: Context) -> float:
-        """Return -log10 p of the hour; 0 while too little is known."""
+        """Return -log10 p of the hour; 0 while too little is known. Asked by the score, then by learning."""
+        asked = (entity_id, at, self._episodes)
+        if self._asked[0] != asked:
+            self._asked = (asked, self._fresh_surprise(entity_id, at, context))
+        return self._asked[1]
+
+    def _fresh_surprise(self, entity_id: str, at: float, context: Context) -> float:
         habit = self._habits.get(entity_id)
         if habit is None or habit.hours.n < self.min_episodes or at - habit.first < self.min_age_s:
             return 0.0
@@ -284,6 +291,7 @@ class Timing:
         self._waiting.pop(entity_id, None)
         self._relevant.pop(entity_id, None)
         self._latest = [x for x in self._latest if x[0] != entity_id]
+        self._asked = (None, 0.0)
 
     def rename(self, old: str, new: str) -> None:
         """Carry what was learned over to an entity's new id."""
@@ -315,7 +323,7 @@ class Timing:
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict` of the same configuration."""
-        self._habits = {}
+        self._habits, self._asked = {}, (None, 0.0)
         for entity_id, (hours, *rest) in data["habits"].items():
             profile = HourProfile(half_life_days=self.half_life_days)
             profile.load(hours)
