@@ -123,7 +123,7 @@ def main() -> None:
     took, memory, peak = (sorted(column)[1] for column in zip(*runs, strict=True))
     print(f"{learned:,} events of {entities:,} entities learned, {min(learned, args.events):,} in the log")
     print(
-        f"start to connected {took:.2f} s (target 3), resident {memory:.0f} MB (target 150), peak {peak:.0f} MB"
+        f"start to connected {took:.2f} s (target 3); {memory:.0f} MB resident (target 150), peak {peak:.0f} MB"
     )
     if args.json:
         args.json.write_text(

@@ -128,7 +128,8 @@ def main() -> None:
             "ratio": ratio,
         }
         print(
-            f"| {name} | {len(changes)} | {change:.1f} | {tick:.1f} | {whole:.1f} | {trees:.0f} | {ratio:.1f} |",
+            f"| {name} | {len(changes)} | {change:.1f} | {tick:.1f} "
+            f"| {whole:.1f} | {trees:.0f} | {ratio:.1f} |",
             flush=True,
         )
     if args.json:
