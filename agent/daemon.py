@@ -59,8 +59,8 @@ class Daemon:
         self.store = store
         self.rng = rng or random.Random()
         self.clock: Clock | EventClock = EventClock() if settings.clock == "events" else Clock()
-        live = settings.clock == "wall"
-        ticker = Ticker(timedelta(seconds=settings.tick_s), OUTAGE if live else None)
+        tick = timedelta(seconds=settings.tick_s)
+        ticker = Ticker(tick, max(OUTAGE, 2 * tick) if settings.clock == "wall" else None)
         self.engine = Engine(store, build_pipeline(settings), ticker, self._on_outputs)
         ha = settings.home_assistant
         self.provenance = Provenance(non_persons=ha.non_person_users, dedicated_user=ha.dedicated_user)
@@ -190,8 +190,9 @@ class Daemon:
             replayed=replayed,
             open=len(self.engine.pipeline.alive),
         )
-        if isinstance(self.clock, EventClock) and self.engine.ticker.last is not None:
-            self.clock.advance(self.engine.ticker.last)
+        if isinstance(self.clock, EventClock):
+            for at in (self.engine.ticker.last, self.engine.pipeline.home.heard_at):
+                self.clock.advance(at or now)
         elif self.engine.ticker.last is not None and self.engine.ticker.last > now + OUTAGE:
             log.warning(
                 "the newest event lies in the future; is the clock right?", newest=self.engine.ticker.last
@@ -404,7 +405,7 @@ class Daemon:
     def _save(self) -> None:
         self.bad_payloads.report()
         with contextlib.suppress(StoreError):
-            self.engine.commit()
+            self.engine.commit()  # settings and the like, too, which are no reason for a snapshot
             self.engine.snapshot(self._now())
 
     def _purge(self) -> None:

@@ -7,8 +7,7 @@ the outputs on. A commit that fails (a full disk) keeps everything for the next 
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -61,33 +60,48 @@ class Engine:
         self._batch = Batch()
         self._outputs: list[Output] = []
         self._at: datetime | None = None
+        self._logged: datetime | None = None  # the last tick that a replay of the log would have come to
 
     # -- live -------------------------------------------------------------------------------------
 
     def take(self, event: StateChange | Feedback | Control | Forget) -> None:
         """Step one event, and the ticks that were due before it."""
         if isinstance(event, StateChange):
-            self.advance(event.received_at)
-            if not self._is_news(event):
+            news = self._is_news(event)
+            self.advance(event.received_at, logged=news)
+            if not news:
                 self.pipeline.step(event)  # still says that the device is alive
                 return
             self.events += 1
             known = self.pipeline.home.get(event.entity_id)
             self._batch.changes.append((self._next(), event, None if known is None else known.state))
         else:
-            self.advance(event.at)
+            self.advance(event.at, logged=True)
             self._batch.journal.append((self._next(), event.at, feedback_to_dict(event)))
+        self._logged = self.ticker.last
         self._step(event, event.received_at if isinstance(event, StateChange) else event.at)
 
-    def advance(self, at: datetime) -> None:
-        """Let time pass."""
-        for tick in self.ticker.until(at):
-            if self._step(tick, tick.at):
-                # What only time led to must come out again in a replay, so the log holds that it passed.
-                self._batch.journal.append(
-                    (self._next(), tick.at, {"kind": "tick", "at": tick.at.isoformat()})
-                )
+    def advance(self, at: datetime, *, logged: bool = False) -> None:
+        """Let time pass. `logged`: up to an event that the log will hold."""
+        if not self.ticker.stands(at):
+            self._tick(at, logged=logged)
         self._at = at if self._at is None else max(self._at, at)
+
+    def _tick(self, at: datetime, *, logged: bool) -> None:
+        """Step the ticks that are due.
+
+        A replay ticks up to the time of each entry of the log. So the log gets an entry of its own where
+        that isn't enough: what only time led to, a silence that would look like an outage, what was
+        received before the last tick, and where time broke off and where it went on.
+        """
+        broken = self.ticker.breaks(at)
+        if broken or (self.ticker.last is not None and at < self.ticker.last):
+            self._log_time()
+        for tick in self.ticker.until(at):
+            if self._step(tick, tick.at) or self._is_long_silence():
+                self._log_time()
+        if broken and not logged:
+            self._log_time()
 
     def commit(self, *, inflight: Sequence[tuple[int, bytes]] = (), inbox: Sequence[int] = ()) -> None:
         """Write all that has been taken, and say what follows. Raises StoreError and keeps it all.
@@ -131,6 +145,8 @@ class Engine:
         known = self.pipeline.home.get(change.entity_id)
         if known is None or known.state != change.new:
             return True
+        if change.received_at < known.seen_at or (change.retained and change.changed_at < known.since):
+            return True  # our clock was set back, or a source knows for how long it has been so
         attributes = change.attributes
         return bool(attributes) and attributes is not known.attributes and attributes != known.attributes
 
@@ -150,6 +166,18 @@ class Engine:
         self._at = at
         return True
 
+    def _log_time(self) -> None:
+        if self.ticker.last is not None and self.ticker.last != self._logged:
+            self._logged = at = self.ticker.last
+            self._batch.journal.append((self._next(), at, {"kind": "tick", "at": at.isoformat()}))
+
+    def _is_long_silence(self) -> bool:
+        """Whether an entry after the next tick would be too far from the last one."""
+        last, gap = self.ticker.last, self.ticker.max_gap
+        if last is None or gap is None or self._logged is None:
+            return False
+        return last + self.ticker.every - self._logged > gap
+
     def _next(self) -> int:
         self._seq += 1
         return self._seq
@@ -157,9 +185,14 @@ class Engine:
     # -- restart ----------------------------------------------------------------------------------
 
     def snapshot(self, at: datetime) -> None:
-        """Keep the present state, so that the next start need not replay what led to it."""
+        """Keep the present state, so that the next start need not replay what led to it.
+
+        Nothing is kept while something isn't written yet, or when nothing has happened.
+        """
         if self.pending or self._seq == self._snapshot_seq:
             return
+        self._log_time()  # or a replay of the log alone would come less far
+        self.commit()
         body = {
             "pipeline": self.pipeline.to_dict(),
             "ticked": self.ticker.last and self.ticker.last.isoformat(),
@@ -178,18 +211,20 @@ class Engine:
         if (snapshot := self.store.load_snapshot()) is not None:
             after, body = snapshot
             self.pipeline.load(body["pipeline"])
-            self.ticker.last = utc(body["ticked"]) if body["ticked"] else None
+            self._logged = self.ticker.last = utc(body["ticked"]) if body["ticked"] else None
         self._snapshot_seq = after
         replayed = self.replay(self.store.tail(after), progress)
         self._seq = self.store.last_seq
         return replayed
 
     def relearn(self, progress: Callable[[int], None] | None = None) -> int:
-        """Learn the whole log from nothing, in order of time; the pipeline must be untaught."""
-        changes: Iterator[Input] = self.store.events()
-        others: Iterator[Input] = self.store.journal()
-        ordered = heapq.merge(changes, others, key=_time)
-        count = self.replay(ordered, progress)
+        """Learn the whole log from nothing, in order of time; the pipeline must be untaught.
+
+        An import brings the past after the present, and has no outages.
+        """
+        gap, self.ticker.max_gap = self.ticker.max_gap, None
+        count = self.replay(self.store.by_time(), progress)
+        self.ticker.max_gap = gap
         self._seq = self.store.last_seq
         return count
 
@@ -208,12 +243,9 @@ class Engine:
                 self.pipeline.step(event)
             if progress is not None and count % 1000 == 0:
                 progress(count)
+        self._logged = self.ticker.last
         return count
 
     def _replay_ticks(self, at: datetime) -> None:
         for tick in self.ticker.until(at):
             self.pipeline.step(Tick(tick.at))
-
-
-def _time(entry: Input) -> datetime:
-    return entry.received_at if isinstance(entry, StateChange) else utc(entry["at"])

@@ -143,6 +143,10 @@ class Store:
         """Yield state changes and journal entries after a sequence number, in its order."""
         return queries.tail(self.database, after_seq)
 
+    def by_time(self) -> Iterator[Input]:
+        """Yield state changes and journal entries in the order of their receipt."""
+        return queries.by_time(self.database)
+
     def events(
         self,
         since: datetime | None = None,
@@ -283,7 +287,7 @@ class Store:
         return self._erase(lambda conn: retention.forget(conn, entity_ids))
 
     def forget_before(self, before: datetime) -> int:
-        """Delete all before a time, learned or recorded; return how many events. Learn anew from `tail`."""
+        """Delete all before a time, learned or recorded; return how many events. Learn anew next."""
         return self._erase(lambda conn: retention.forget_before(conn, before))
 
     def stats(self) -> Stats:

@@ -36,18 +36,24 @@ class Ticker:
 
     def until(self, at: datetime) -> Iterator[Tick]:
         """Yield the ticks that are due at `at`, oldest first; consume all of them."""
-        last = self.last
-        if last is not None and at < last + self.every:
-            if last - at > self.every:  # the clock was set back
-                self.last = self._floor(at)
+        if self.stands(at):
             return
-        boundary = self._floor(at)
-        if last is None or (self.max_gap is not None and boundary - last > self.max_gap):
-            self.last = boundary
+        if self.breaks(at):
+            self.last = self._floor(at)
             return
-        while self.last is not None and self.last < boundary:
+        while self.last is not None and self.last + self.every <= at:
             self.last += self.every
             yield Tick(self.last)
+
+    def stands(self, at: datetime) -> bool:
+        """Whether nothing is due: the common case, made cheap."""
+        return self.last is not None and self.last <= at < self.last + self.every
+
+    def breaks(self, at: datetime) -> bool:
+        """Whether time does not simply go on to `at`: it begins, after an outage too, or was set back."""
+        if self.last is None or self.last - at > self.every:
+            return True
+        return self.max_gap is not None and self._floor(at) - self.last > self.max_gap
 
     def _floor(self, at: datetime) -> datetime:
         return at - (at - EPOCH) % self.every

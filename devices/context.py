@@ -133,6 +133,8 @@ class OccupancyTracker:
     def observe(self, change: StateChange) -> None:
         """Take a change (with `old` set by the fold) into account."""
         domain, new = change.domain, change.new
+        if new in NOT_A_STATE:
+            return  # what comes back as it was is a repeat, and never gets here
         if domain == "alarm_control_panel":
             self._alarm = new
         elif domain == "person":

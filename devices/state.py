@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from devices.events import NOT_A_STATE, Origin, StateChange, utc
+
+MAX_LEFT: Final = 8
 
 
 @dataclass(slots=True)
@@ -20,6 +22,7 @@ class EntityState:
     attributes: Mapping[str, Any]
     origin: Origin
     resumed_from: str | None = None  # the state before it became unavailable
+    left: tuple[tuple[datetime, str], ...] = ()  # states that it had since `since`, and when they began
 
     @property
     def device_class(self) -> str | None:
@@ -32,6 +35,32 @@ class EntityState:
         """The name that the resident gave it, where known."""
         value = self.attributes.get("friendly_name")
         return value if isinstance(value, str) else None
+
+    def enter(self, change: StateChange) -> str:
+        """Take on another state; return the one before, which is the one before an outage."""
+        old = self.state
+        if old in NOT_A_STATE and self.resumed_from is not None:
+            old = self.resumed_from
+        if old != change.new:
+            if change.changed_at == self.since:
+                self._leave(self.since, old)
+            else:
+                self.left = ()
+            self.since, self.origin = change.changed_at, change.origin
+        self.state, self.resumed_from = change.new, None
+        return old
+
+    def lose(self, change: StateChange) -> None:
+        """Begin an outage, or go on in another."""
+        if self.state not in NOT_A_STATE:
+            self.resumed_from = self.state
+            self._leave(self.since, self.state)
+        self.state = change.new
+        self._leave(change.changed_at, change.new)
+
+    def _leave(self, since: datetime, state: str) -> None:
+        """Remember a state, to know it when it is reported again; the last few are enough."""
+        self.left = tuple(dict.fromkeys((*self.left, (since, state))))[-MAX_LEFT:]
 
 
 class HomeState:
@@ -65,11 +94,17 @@ class HomeState:
         """Return what is known of an entity, or None."""
         return self._entities.get(entity_id)
 
+    @property
+    def heard_at(self) -> datetime | None:
+        """When anything was last reported."""
+        return max((e.seen_at for e in self._entities.values()), default=None)
+
     def apply(self, change: StateChange) -> StateChange:
         """Fold a change in, and return it with `old` set to the state it replaced.
 
-        A report of a state from before the present one is late or a duplicate: it changes nothing and comes
-        back as a repeat (unless our own clock was set back: then `received_at` went back too).
+        A report of a state from before the present one is late, and one with a time and state that it had
+        already is a duplicate: both change nothing and come back as a repeat (unless our own clock was set
+        back: then `received_at` went back too).
         After an outage `old` is the state before the outage, so that a device that comes back as it left
         is a repeat and one that comes back changed is a change.
         """
@@ -80,24 +115,19 @@ class HomeState:
             )
             return change
         old = known.state
+        if change.received_at < known.seen_at and change.received_at < known.since:
+            known.since = change.received_at  # our clock was set back: what is so now began in its past
         late = change.changed_at < known.since and change.received_at >= known.seen_at
-        if late and change.new != old:
-            return _with_old(change, change.new)  # late news of an earlier state, or heard a second time
+        if change.new != old and (late or (known.left and (change.changed_at, change.new) in known.left)):
+            return _with_old(change, change.new)
         known.seen_at = change.received_at
         if change.attributes and change.attributes is not known.attributes:
             known.attributes = change.attributes
-        if change.new != old:
-            if change.new in NOT_A_STATE:
-                if old not in NOT_A_STATE:
-                    known.resumed_from = old
-                known.state = change.new
-            else:
-                if old in NOT_A_STATE and known.resumed_from is not None:
-                    old = known.resumed_from
-                if old != change.new:
-                    known.since = change.changed_at
-                    known.origin = change.origin
-                known.state, known.resumed_from = change.new, None
+        if change.new in NOT_A_STATE:
+            if change.new != old:
+                known.lose(change)
+        elif change.new != old:
+            old = known.enter(change)
         elif change.retained and change.changed_at < known.since:
             known.since = change.changed_at  # a source that knows for how long it has been so
         return _with_old(change, old)
@@ -121,6 +151,7 @@ class HomeState:
                 dict(e.attributes),
                 e.origin.value,
                 e.resumed_from,
+                *([at.isoformat(), state] for at, state in e.left),
             ]
             for entity_id, e in self._entities.items()
         }
@@ -128,9 +159,10 @@ class HomeState:
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict`, in place: others hold on to this home."""
         self._entities.clear()
-        for entity_id, (state, since, seen_at, attributes, origin, resumed) in data.items():
+        for entity_id, (state, since, seen_at, attributes, origin, resumed, *rest) in data.items():
+            left = tuple((utc(at), left) for at, left in rest)
             self._entities[entity_id] = EntityState(
-                state, utc(since), utc(seen_at), attributes, Origin(origin), resumed
+                state, utc(since), utc(seen_at), attributes, Origin(origin), resumed, left
             )
 
 
