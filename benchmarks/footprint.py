@@ -122,9 +122,7 @@ def main() -> None:
             broker.close()
     took, memory, peak = (sorted(column)[1] for column in zip(*runs, strict=True))
     print(f"{learned:,} events of {entities:,} entities learned, {min(learned, args.events):,} in the log")
-    print(
-        f"start to connected {took:.2f} s (target 3); {memory:.0f} MB resident (target 150), peak {peak:.0f} MB"
-    )
+    print(f"start to connected {took:.2f} s (target 3); {memory:.0f} MB resident (150), peak {peak:.0f} MB")
     if args.json:
         args.json.write_text(
             json.dumps({"start_s": took, "rss_mb": memory, "peak_mb": peak, "entities": entities})
