@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
+from paho.mqtt.enums import MQTTProtocolVersion
+
 from agent.daemon import Daemon
 from agent.pipeline import Pipeline
 from agent.policy import Policy, PolicyConfig
@@ -33,10 +35,15 @@ def settings_for(broker: Broker, folder: Path, mqtt: dict[str, Any] | None = Non
     """Return settings for a daemon that ticks ten times a second."""
     return load_settings(
         None,
-        mqtt={"host": broker.host, "port": broker.port, **(mqtt or {})},
+        mqtt={"host": broker.host, "port": broker.port, "protocol": spoken(broker), **(mqtt or {})},
         store={"url": f"sqlite:///{folder}/inkling.db"},
         **{"tick_s": 0.1, "warmup_days": 0, **more},
     )
+
+
+def spoken(broker: Broker) -> str:
+    """Return the version of MQTT that a broker knows: finding out takes time."""
+    return "5" if broker.protocol is MQTTProtocolVersion.MQTTv5 else "3.1.1"
 
 
 def toy_pipeline(_settings: Settings | None = None) -> Pipeline:

@@ -29,7 +29,7 @@ from agent.settings import load_settings
 from agent.store import Store
 from agent.suggestions import HomeMode, Resolution, Status
 from devices.events import Origin, StateChange
-from tests.agent.living import Living, living
+from tests.agent.living import Living, living, spoken
 from tests.agent.log import T0, batch, many, suggestion
 from tests.broker import Broker
 from tests.process import HOST, free_port, wait_for
@@ -59,6 +59,10 @@ def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
 
     yield invoke
     structlog.reset_defaults()  # commands log to the runner's stderr, which is gone now
+
+
+def at(broker: Broker) -> dict[str, str]:
+    return {"INKLING_MQTT__PORT": str(broker.port), "INKLING_MQTT__PROTOCOL": spoken(broker)}
 
 
 def as_json(result: Result) -> Any:
@@ -353,7 +357,7 @@ def test_the_doctor_finds_a_missing_broker(run: Run) -> None:
 
 @pytest.mark.usefixtures("past")
 def test_the_doctor_is_content(run: Run, broker: Broker) -> None:
-    told = run("doctor", INKLING_MQTT__PORT=str(broker.port), INKLING_HOME__TIME_ZONE="Europe/Berlin").stdout
+    told = run("doctor", INKLING_HOME__TIME_ZONE="Europe/Berlin", **at(broker)).stdout
     assert f"✓ broker {HOST}" in told or f"✓ broker localhost:{broker.port}" in told
     assert "✓ database" in told
     assert "40 events of 10 entities" in told
@@ -371,8 +375,8 @@ def test_the_doctor_reads_the_database(run: Run, url: str) -> None:
 
 
 def test_the_daemon_as_a_process_ends_cleanly(broker: Broker, url: str, tmp_path: Path) -> None:
-    environment = {**os.environ, "INKLING_STORE__URL": url, "INKLING_MQTT__PORT": str(broker.port),
-                   "INKLING_LOG__JSON_LINES": "true"}  # fmt: skip
+    own = {"INKLING_STORE__URL": url, "INKLING_LOG__JSON_LINES": "true"}
+    environment = {**os.environ, **own, **at(broker)}
     program = Path(sys.executable).with_name("inkling")
     ear = broker.client().subscribe("inkling/status")
     with subprocess.Popen([program, "run"], stderr=subprocess.PIPE, env=environment, cwd=tmp_path) as daemon:

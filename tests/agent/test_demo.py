@@ -20,7 +20,7 @@ def test_a_hunch_is_raised_accepted_and_carried_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = tmp_path / "inkling.db"
-    assert asyncio.run(run_demo(database, timedelta(seconds=8), seed=7))
+    assert asyncio.run(run_demo(database, timedelta(seconds=7), seed=7))
     gc.collect()
     told = capsys.readouterr().out
     with Store.open(f"sqlite:///{database}", access=Access.READ) as store:

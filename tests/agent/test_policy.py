@@ -43,7 +43,7 @@ def lived(p: Pipeline, rows: list[tuple[str, bool, float]]) -> list[Output]:
     return [output for event in with_ticks(log, Ticker(timedelta(minutes=5))) for output in p.step(event)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(days, st.floats(0, 4), st.floats(1, 3))
 def test_the_budget_is_never_exceeded_over_any_time(
     rows: list[tuple[str, bool, float]], per_day: float, burst: float
@@ -69,7 +69,7 @@ def test_what_is_urgent_comes_with_no_budget_at_all(rows: list[tuple[str, bool, 
     assert [type(o) for o in lived(free, rows)] == [type(o) for o in lived(poor, rows)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(days, st.lists(st.sampled_from([v for v in Verdict if v is not Verdict.IGNORED]), max_size=12))
 def test_nothing_is_commanded_that_was_not_accepted(
     rows: list[tuple[str, bool, float]], verdicts: list[Verdict]
