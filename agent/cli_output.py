@@ -78,9 +78,7 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table, or nothing but its title where there are no rows."""
-    grid = Table(
-        *columns, title=title, title_justify="left", header_style="bold", show_header=any(columns)
-    )
+    grid = Table(*columns, title=title, title_justify="left", header_style="bold", show_header=any(columns))
     for row in rows:
         grid.add_row(*row)
     out.print(grid)
