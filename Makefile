@@ -38,6 +38,7 @@ format: $(VENV)/.dev  ## rewrite the sources in the project's format
 e2e: $(VENV)/.dev  ## mosquitto and a real Home Assistant (INKLING_E2E_HA="2024.3 2026.11"; the latter as root)
 	$(BIN)/python -m tests.e2e.install $(INKLING_E2E_HA)
 	$(BIN)/pytest -m e2e tests/e2e
+	$(BIN)/pytest -m slow tests
 
 bench: $(VENV)/.dev  ## benchmarks (DATA=folder of recordings, for those that read some)
 	@for script in benchmarks/[!_]*.py; do \

@@ -11,6 +11,7 @@ import pytest
 
 from tests.broker import Amqtt, Broker, BrokerOptions, Certificates, Mosquitto
 from tests.certificates import make_certificates
+from tests.daemon import DaemonProcess, MakeDaemon
 
 
 class MakeBroker(Protocol):
@@ -43,6 +44,23 @@ def make_broker(tmp_path: Path) -> Iterator[MakeBroker]:
 def broker(make_broker: MakeBroker) -> Broker:
     """Return a running broker that lets anyone in: mosquitto where it is installed, else amqtt."""
     return make_broker()
+
+
+@pytest.fixture
+def make_daemon(tmp_path: Path) -> Iterator[MakeDaemon]:
+    """Start daemons that end with the test."""
+    daemons: list[DaemonProcess] = []
+
+    def make(name: str, broker: Broker, **settings: object) -> DaemonProcess:
+        daemon = DaemonProcess(tmp_path / name, broker, **settings)
+        daemons.append(daemon)
+        daemon.start()
+        daemon.wait_ready()  # subscribed: from here on the broker queues
+        return daemon
+
+    yield make
+    for daemon in daemons:
+        daemon.kill()
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,12 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -18,6 +20,7 @@ from agent.database import Access
 from agent.records import StoredSuggestion
 from agent.settings import Settings, load_settings
 from agent.store import Store
+from devices.decoder import Publish
 from devices.events import StateChange
 from tests.broker import Broker
 from tests.process import HOST, Server, wait_for
@@ -111,6 +114,45 @@ class DaemonProcess(Server):
         assert newest is not None
         pipeline: dict[str, Any] = newest[1]["pipeline"]
         return pipeline
+
+
+class Publisher(threading.Thread):
+    """A correct publisher: QoS 1, in order; what has no PUBACK when a connection is lost goes out again."""
+
+    def __init__(self, broker: Broker, messages: Sequence[Publish]) -> None:
+        super().__init__(daemon=True)
+        self._client = broker.client("publisher", clean=False).paho
+        self._messages = messages
+        self._resumed = threading.Event()
+        self._resumed.set()
+        self.sent = 0
+
+    def run(self) -> None:
+        for message in self._messages:
+            self._resumed.wait()
+            info = self._client.publish(message.topic, message.payload, 1, message.retain)
+            self.sent += 1
+            if self.sent % 100 == 0 or self.sent == len(self._messages):
+                info.wait_for_publish(60)  # paho would take everything at once
+
+    def pause(self) -> None:
+        """Return when the broker has acknowledged all that was sent."""
+        self._resumed.clear()
+        wait_for("a pause", self._is_quiet, 60)
+
+    def resume(self) -> None:
+        self._resumed.set()
+
+    def _is_quiet(self) -> bool:
+        before = self.sent
+        time.sleep(0.05)
+        return self.sent == before and not self._client._out_messages
+
+
+class MakeDaemon(Protocol):
+    """Starts a daemon that ends with the test."""
+
+    def __call__(self, name: str, broker: Broker, **settings: object) -> DaemonProcess: ...
 
 
 def backtest(config: Path, recording: Path) -> bytes:
