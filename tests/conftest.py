@@ -51,8 +51,8 @@ def make_daemon(tmp_path: Path) -> Iterator[MakeDaemon]:
     """Start daemons that end with the test."""
     daemons: list[DaemonProcess] = []
 
-    def make(name: str, broker: Broker, **settings: object) -> DaemonProcess:
-        daemon = DaemonProcess(tmp_path / name, broker, **settings)
+    def make(name: str, broker: Broker, port: int | None = None, **settings: object) -> DaemonProcess:
+        daemon = DaemonProcess(tmp_path / name, broker, port, **settings)
         daemons.append(daemon)
         daemon.start()
         daemon.wait_ready()  # subscribed: from here on the broker queues

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import orjson
 
@@ -38,7 +39,7 @@ TALKATIVE: Final[dict[str, Any]] = {
 class DaemonProcess(Server):
     """The daemon beside a broker, with a folder of its own."""
 
-    def __init__(self, folder: Path, broker: Broker, **settings: Any) -> None:
+    def __init__(self, folder: Path, broker: Broker, port: int | None = None, **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.broker = broker
         self.url = f"sqlite:///{folder}/inkling.db"
@@ -46,7 +47,7 @@ class DaemonProcess(Server):
         write_settings(
             self.config,
             {
-                "mqtt": {"host": HOST, "port": broker.port, "client_id": folder.name},
+                "mqtt": {"host": HOST, "port": port or broker.port, "client_id": folder.name},
                 "store": {"url": self.url},
                 "home": {"time_zone": "Europe/Berlin"},
                 **settings,
@@ -121,7 +122,8 @@ class Publisher(threading.Thread):
 
     def __init__(self, broker: Broker, messages: Sequence[Publish]) -> None:
         super().__init__(daemon=True)
-        self._client = broker.client("publisher", clean=False).paho
+        self._connection = broker.client("publisher", clean=False)
+        self._client = self._connection.paho
         self._messages = messages
         self._resumed = threading.Event()
         self._resumed.set()
@@ -134,6 +136,7 @@ class Publisher(threading.Thread):
             self.sent += 1
             if self.sent % 100 == 0 or self.sent == len(self._messages):
                 info.wait_for_publish(60)  # paho would take everything at once
+        self._connection.close()
 
     def pause(self) -> None:
         """Return when the broker has acknowledged all that was sent."""
@@ -149,10 +152,58 @@ class Publisher(threading.Thread):
         return self.sent == before and not self._client._out_messages
 
 
+class Wire:
+    """A relay between clients and a broker, which can lose what the clients say."""
+
+    def __init__(self, broker_port: int) -> None:
+        self.deaf = False
+        self.unheard = 0  # bytes
+        self._broker_port = broker_port
+        self._listener = socket.create_server((HOST, 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._sockets: list[socket.socket] = [self._listener]
+
+    def __enter__(self) -> Self:
+        self._run(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _run(self, work: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=work, args=arguments, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, broker = (
+                    self._listener.accept()[0],
+                    socket.create_connection((HOST, self._broker_port)),
+                )
+                self._sockets += [client, broker]
+                self._run(self._relay, client, broker, True)
+                self._run(self._relay, broker, client, False)
+
+    def _relay(self, source: socket.socket, target: socket.socket, from_client: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if from_client and self.deaf:
+                    self.unheard += len(data)
+                else:
+                    target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+
 class MakeDaemon(Protocol):
     """Starts a daemon that ends with the test."""
 
-    def __call__(self, name: str, broker: Broker, **settings: object) -> DaemonProcess: ...
+    def __call__(
+        self, name: str, broker: Broker, port: int | None = ..., **settings: object
+    ) -> DaemonProcess: ...
 
 
 def backtest(config: Path, recording: Path) -> bytes:

@@ -6,16 +6,19 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.daemon import Daemon
 from agent.engine import Engine
 from agent.importers import load_into
 from agent.pipeline import Pipeline
 from agent.policy import Policy, PolicyConfig
+from agent.settings import load_settings
 from agent.store import Store
 from agent.ticker import Ticker
 from devices.context import Calendar, Context
@@ -71,7 +74,7 @@ moments = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=3000, deadline=None)
 @given(moments)
 def test_the_log_alone_brings_everything_back(rows: Iterable[tuple[str, float, str]]) -> None:
     with Store.open("sqlite://") as store:
@@ -183,3 +186,15 @@ def test_after_the_clock_is_set_back_changes_count_again() -> None:
     for new, minutes in (("off", 80.0), ("on", 90.0), ("on", 10.0), ("off", 20.0)):
         old = home.apply(change("light.a", new, minutes)).old
     assert old == "on", "and not late news from before minute 90"
+
+
+def test_time_that_follows_events_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Or what comes late after a restart would be taken for news after a clock that was set back."""
+    told = load_settings(None, clock="events", store={"url": f"sqlite:///{tmp_path}/inkling.db"})
+    with Store.open(told.store.url) as store:
+        made = engine(store, None)
+        made.take(change("light.a", "on", 0.5))
+        made.commit()
+        daemon = Daemon(told, store)
+        daemon._restore()
+        assert daemon.clock.now() == T0 + timedelta(seconds=30)
