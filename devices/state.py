@@ -42,10 +42,9 @@ class EntityState:
         if old in NOT_A_STATE and self.resumed_from is not None:
             old = self.resumed_from
         if old != change.new:
-            if change.changed_at == self.since:
+            if self.left or change.changed_at == self.since:  # rare
                 self._leave(self.since, old)
-            else:
-                self.left = ()
+                self.left = tuple(left for left in self.left if left[0] >= change.changed_at)
             self.since, self.origin = change.changed_at, change.origin
         self.state, self.resumed_from = change.new, None
         return old

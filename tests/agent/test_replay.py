@@ -74,7 +74,7 @@ moments = st.lists(
 )
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(moments)
 def test_the_log_alone_brings_everything_back(rows: Iterable[tuple[str, float, str]]) -> None:
     with Store.open("sqlite://") as store:
