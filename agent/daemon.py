@@ -161,12 +161,13 @@ class Daemon:
         """Learn from Home Assistant's history on the very first start."""
         if self.gateway is None or self.store.last_seq:
             return
-        from agent.history import read_history  # noqa: PLC0415
+        from agent.history import read_history, read_place  # noqa: PLC0415
 
         def show(done: int, total: int) -> None:
             log.info("reading Home Assistant's history", done=done, of=total)
 
         try:
+            self._place(await read_place(self.settings.home_assistant))  # habits are learned in local time
             changes = await read_history(self.settings.home_assistant, self._now(), on_progress=show)
         except InklingError as err:
             log.warning("starting without Home Assistant's history", why=str(err))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from agent.ha_rest import HomeAssistantRest
 from agent.settings import HomeAssistantSettings
@@ -32,6 +32,15 @@ async def read_history(
             # each day begins with the state that everything has then
             changes += [change for change in day if home.apply(change).old != change.new]
     return changes
+
+
+async def read_place(settings: HomeAssistantSettings) -> dict[str, Any]:
+    """Return where the home is: `time_zone`, `latitude`, `longitude`. Raises HomeAssistantError."""
+    async with HomeAssistantRest(
+        settings.address(), settings.read_token(), verify_tls=settings.verify_tls, ca_file=settings.ca_file
+    ) as rest:
+        config = await rest.request("config")
+    return {key: config.get(key) for key in ("time_zone", "latitude", "longitude")}
 
 
 async def probe(settings: HomeAssistantSettings) -> str:
