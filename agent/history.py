@@ -24,9 +24,7 @@ async def read_history(
     """Return what all entities did, oldest first, without repeats. Raises HomeAssistantError."""
     start = since or until - KEPT
     home, changes = HomeState(), []
-    async with HomeAssistantRest(
-        settings.address(), settings.read_token(), verify_tls=settings.verify_tls, ca_file=settings.ca_file
-    ) as rest:
+    async with _rest(settings) as rest:
         entity_ids = [str(state["entity_id"]) for state in await rest.request("states")]
         async for day in rest.history(entity_ids, start, until, on_progress=on_progress):
             # each day begins with the state that everything has then
@@ -36,17 +34,19 @@ async def read_history(
 
 async def read_place(settings: HomeAssistantSettings) -> dict[str, Any]:
     """Return where the home is: `time_zone`, `latitude`, `longitude`. Raises HomeAssistantError."""
-    async with HomeAssistantRest(
-        settings.address(), settings.read_token(), verify_tls=settings.verify_tls, ca_file=settings.ca_file
-    ) as rest:
+    async with _rest(settings) as rest:
         config = await rest.request("config")
     return {key: config.get(key) for key in ("time_zone", "latitude", "longitude")}
 
 
 async def probe(settings: HomeAssistantSettings) -> str:
     """Return what Home Assistant says of itself; raises HomeAssistantError when it doesn't let us in."""
-    async with HomeAssistantRest(
-        settings.address(), settings.read_token(), verify_tls=settings.verify_tls, ca_file=settings.ca_file
-    ) as rest:
+    async with _rest(settings) as rest:
         config = await rest.request("config")
     return f"{config.get('location_name')}, version {config.get('version')}, zone {config.get('time_zone')}"
+
+
+def _rest(settings: HomeAssistantSettings) -> HomeAssistantRest:
+    return HomeAssistantRest(
+        settings.address(), settings.read_token(), verify_tls=settings.verify_tls, ca_file=settings.ca_file
+    )
