@@ -118,15 +118,15 @@ class HomeAssistant:
         return pause * self._rng.uniform(0.5, 1.0)
 
     def _lost(self, err: HomeAssistantError) -> None:
-        was, self.state = self.state, Connection.UNREACHABLE
-        if isinstance(err, AuthError):
-            self.state = Connection.REFUSED
+        # The reason first: who sees the new state may ask for it at once.
+        self.error = err
+        was = self.state
+        self.state = Connection.REFUSED if isinstance(err, AuthError) else Connection.UNREACHABLE
         if was is Connection.CONNECTED:
             self._listener.on_disconnected()
         if self.state is not was:
             say = log.error if self.state is Connection.REFUSED else log.warning
             say("no connection to Home Assistant; trying again", url=self.url, why=err.message, hint=err.hint)
-        self.error = err
 
     async def _session(self) -> None:
         """Connect, resync, then serve until something ends; always ends by an exception."""

@@ -466,10 +466,14 @@ def test_a_token_revoked_while_connected() -> None:
     async def test() -> None:
         home, ear = FakeHomeAssistant(), Ear()
         async with connected(home, ear) as ha:
+            reasons: list[InklingError | None] = []
+            ear.on_disconnected = lambda: (reasons.append(ha.error), ear.said.append("disconnected"))  # type: ignore[method-assign,assign,func-returns-value]
             home.tokens.clear()
             await home.drop()
             await until(lambda: ha.state is Connection.REFUSED)
             assert ear.said[-1] == "disconnected"
+            assert len(reasons) == 1, "whoever hears of the loss can ask why"
+            assert isinstance(reasons[0], InklingError)
             attempts = home.logins
             await asyncio.sleep(0.3)
             assert home.logins == attempts, "no hammering: Home Assistant would ban our address"
