@@ -82,6 +82,7 @@ class Suggestion:
     deliver_at: datetime  # later than raised_at in quiet hours
     context_key: str = ""
     raised_for: str = ""  # the abnormal state; leaving it resolves the suggestion
+    clears_itself: bool = False  # the detector says when it is over, not the entity's state
 
     @property
     def id(self) -> str:
@@ -107,6 +108,7 @@ class Suggestion:
             "threshold": self.threshold,
             "context": self.context_key,
             "raised_for": self.raised_for,
+            "clears_itself": self.clears_itself,
         }
 
     @classmethod
@@ -127,6 +129,7 @@ class Suggestion:
             deliver_at=utc(data["deliver_at"]),
             context_key=data["context"],
             raised_for=data["raised_for"],
+            clears_itself=data.get("clears_itself", False),
         )
 
 

@@ -30,6 +30,9 @@ class Hunch:
     abnormal_since: datetime
     lasts: timedelta  # how long it stays worth saying
     remedy: str | None = None  # the state that would put it right, where the entity can be commanded
+    short: str = ""  # the finding in a few words after the entity's name, for one message about several
+    group: str = ""  # hunches of one detector and group make one message; empty: of one domain and class
+    clears_itself: bool = False  # `raised_for` is no state of the entity: the detector says `Clear`
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable form."""
@@ -43,6 +46,18 @@ class Hunch:
         return cls(**{**data, **times})
 
 
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """What a detector raised with `clears_itself` is over. Means nothing where nothing was raised."""
+
+    detector: str
+    entity_id: str
+    why: str  # a few words: "reports again"
+
+
+Finding = Hunch | Clear
+
+
 class Detector(Protocol):
     """A streaming detector. Score, then learn; scoring changes nothing; time comes with the event.
 
@@ -53,8 +68,8 @@ class Detector(Protocol):
 
     name: ClassVar[str]
 
-    def score_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> Iterable[Hunch]:
-        """Return what is out of the ordinary at this event."""
+    def score_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> Iterable[Finding]:
+        """Return what is out of the ordinary at this event, or no longer so."""
         ...
 
     def learn_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> None:

@@ -63,7 +63,8 @@ class Harness:
             if event.old == event.new:
                 return
         if isinstance(event, Tick) or event.trains:
-            self.hunches += self.detector.score_one(event, self.home, context)
+            found = self.detector.score_one(event, self.home, context)
+            self.hunches += [f for f in found if isinstance(f, Hunch)]
         self.detector.learn_one(event, self.home, context)
 
     def run(self, events: Events) -> Harness:
