@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import combinations
 
-from benchmarks._home_faults import MIN_STAYS, REGULAR, Fault, Faults, between, draw
+from benchmarks._home_faults import MIN_DAYS, MIN_STAYS, REGULAR, Fault, Faults, between, draw
 from benchmarks._homes import DAY, HOUR, MINUTE, Home, quantile
 from devices.events import StateChange
 
@@ -28,12 +28,13 @@ def conflict(home: Home, n: int, rng: random.Random) -> Faults:
     hour or more, given how often each occurs at each time of day. "Nobody home" is a state like the others.
     """
     spans = active_spans(home)
+    slots = {e: Slots(home, of) for e, of in spans.items()}
     pairs = [
         (forced, other)
         for a, b in combinations(sorted(spans), 2)
-        if never_together(home, spans[a], spans[b])
+        if slots[a].never_with(slots[b])
         for forced, other in ((a, b), (b, a))
-        if forced in home.of and forced != NOBODY
+        if forced in home.of
     ]
     home.eligible["conflict"] = f"{len(pairs)} pairs"
 
@@ -55,7 +56,7 @@ def conflict(home: Home, n: int, rng: random.Random) -> Faults:
             "conflict", forced, at, end, said, at, (at, end), frozenset({forced, other}), f"{other} and"
         )
 
-    return draw(n, one, distinct=True) if pairs else []
+    return draw(n, one, each=n) if pairs else []
 
 
 def active_spans(home: Home) -> dict[str, Spans]:
@@ -87,29 +88,24 @@ def nobody(home: Home) -> Spans:
     return spans
 
 
-def never_together(home: Home, one: Spans, other: Spans) -> bool:
-    slots = int((home.middle - home.start) / RESOLUTION)
-    a, b = (occupied(home, spans, slots) for spans in (one, other))
-    expected = by_time_of_day(a, b, slots / SLOTS)
-    return expected * RESOLUTION >= EXPECTED and len(a & b) <= NEVER * expected
+class Slots:
+    """The five-minute slots of the first half in which a state held for most of the time."""
 
+    def __init__(self, home: Home, spans: Spans) -> None:
+        self.days = (home.middle - home.start) / DAY
+        self.mask, self.by_hour = 0, [0] * 24
+        last = int((home.middle - home.start) / RESOLUTION)
+        for a, b in spans:
+            first, until = (min(last, max(0, round((t - home.start) / RESOLUTION))) for t in (a, b))
+            self.mask |= (1 << until) - (1 << first)
+            for slot in range(first, until):
+                self.by_hour[slot % SLOTS * 24 // SLOTS] += 1
 
-def occupied(home: Home, spans: Spans, slots: int) -> set[int]:
-    """Return the five-minute slots of the first half in which a state held for most of the time."""
-    found: set[int] = set()
-    for a, b in spans:
-        first, last = ((t - home.start) / RESOLUTION for t in (a, b))
-        found.update(range(max(0, round(first)), min(slots, round(last))))
-    return found
-
-
-def by_time_of_day(a: set[int], b: set[int], days: float) -> float:
-    """Return how many slots two states would share by chance, given when in the day each occurs."""
-    of_a, of_b = [0] * 24, [0] * 24
-    for counts, slots in ((of_a, a), (of_b, b)):
-        for i in slots:
-            counts[i % SLOTS * 24 // SLOTS] += 1
-    return sum(x * y for x, y in zip(of_a, of_b, strict=True)) / (days * SLOTS / 24)
+    def never_with(self, other: Slots) -> bool:
+        in_an_hour = self.days * SLOTS / 24
+        by_chance = sum(x * y / in_an_hour for x, y in zip(self.by_hour, other.by_hour, strict=True))
+        together = (self.mask & other.mask).bit_count()
+        return by_chance * RESOLUTION >= EXPECTED and together <= NEVER * by_chance
 
 
 # -- numbers ------------------------------------------------------------------------------------------
@@ -128,8 +124,10 @@ def level(home: Home, n: int, rng: random.Random) -> Faults:
     for entity_id, of in sorted(home.by_entity.items()):
         past = [c for c in of if c.changed_at < home.middle]
         times = [c.changed_at for c in past]
-        chatty = sum(between(times, d, d + DAY) >= MIN_READINGS for d in days) >= REGULAR * len(days)
-        if entity_id.startswith("sensor.") and chatty and days and all(is_number(c.new) for c in of):
+        chatty = sum(between(times, d, d + DAY) >= MIN_READINGS for d in days) >= max(
+            MIN_DAYS, REGULAR * len(days)
+        )
+        if entity_id.startswith("sensor.") and chatty and all(is_number(c.new) for c in of):
             sensors.append(Sensor(entity_id, of, [float(c.new) for c in past]))
     home.eligible["level"] = (
         f"{len(sensors)} of {sum(e.startswith('sensor.') for e in home.by_entity)} sensors"
@@ -153,6 +151,10 @@ class Sensor:
         self.iqr = quantile(past, 0.75) - quantile(past, 0.25) or (self.high - self.low) / 2
         self.digits = max(len(c.new.partition(".")[2]) for c in changes[:200])
 
+    def some_time(self, home: Home, rng: random.Random) -> datetime:
+        """Return the time of a reading in the second half."""
+        return self.times[rng.randrange(bisect_left(self.times, home.middle), len(self.times))]
+
     def say(self, value: float) -> str:
         return f"{value:.{self.digits}f}"
 
@@ -161,7 +163,7 @@ class Sensor:
 
 
 def drift(home: Home, sensor: Sensor, rng: random.Random) -> Fault | None:
-    since = home.middle + (home.end - home.middle - 12 * HOUR) * rng.random()
+    since = sensor.some_time(home, rng)
     until, sigma = since + 12 * HOUR, sensor.iqr / 1.349
     up = sensor.high - sensor.median + 6 * sigma
     offset = up if rng.random() < 0.5 else sensor.low - sensor.median - 6 * sigma
@@ -175,6 +177,8 @@ def drift(home: Home, sensor: Sensor, rng: random.Random) -> Fault | None:
         said.append((at, sensor.say(now)))
         if not sensor.low <= now <= sensor.high:
             abnormal = min(abnormal, at)
+    if len(readings) < MIN_READINGS / 4 or until > home.end:
+        return None
     return of_level(sensor, since, until, said, abnormal, until, "drift")
 
 
@@ -194,8 +198,8 @@ def spike(home: Home, sensor: Sensor, rng: random.Random) -> Fault | None:
 
 def stuck(home: Home, sensor: Sensor, rng: random.Random) -> Fault | None:
     lasts = timedelta(hours=rng.uniform(12, 24))
-    since = home.middle + (home.end - home.middle - lasts) * rng.random()
-    if since < home.middle or len(list(sensor.between(since, since + lasts))) < MIN_READINGS / 2:
+    since = sensor.some_time(home, rng)
+    if since + lasts > home.end or len(list(sensor.between(since, since + lasts))) < MIN_READINGS / 2:
         return None
     value = sensor.rare[1] if rng.random() < 0.5 else sensor.rare[0]
     until = since + lasts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from devices.events import StateChange
 
 MIN_STAYS = 10  # in the first half, for an entity to be forgotten
 MIN_EPISODES = 15  # the same, to be at an odd hour
-MIN_DAYS = 4  # whole local days in the first half, to have daily events
+MIN_DAYS = 3  # whole local days recorded in the first half, to have daily events or readings
 REGULAR = 0.9  # share of the first half's days on which something daily happens
 WINDOW = 75 * MINUTE  # ± around the usual time
 
@@ -121,11 +122,11 @@ def missed(home: Home, n: int, rng: random.Random) -> Faults:
         starts = [s.start for s in stays]
         for which in (0, -1):
             times = times_of_day(starts, learned, which)
-            if len(learned) < MIN_DAYS or len(times) < REGULAR * len(learned):
+            if not times:
                 continue
             usual = statistics.median(times.values())
             near = {d: t for d, t in times.items() if abs(t - usual) <= WINDOW / HOUR}
-            if len(near) < REGULAR * len(learned):
+            if len(near) < max(MIN_DAYS, REGULAR * len(learned)):
                 continue
             actual = times_of_day(starts, scored, which)
             on = [d for d, t in actual.items() if abs(t - usual) <= WINDOW / HOUR]
@@ -146,7 +147,7 @@ def missed(home: Home, n: int, rng: random.Random) -> Faults:
             frozenset({entity_id}), "last" if which else "first",
         )  # fmt: skip
 
-    return draw(n, one, distinct=True) if eligible else []
+    return draw(n, one, each=n) if eligible else []
 
 
 def times_of_day(starts: Sequence[datetime], days: Sequence[datetime], which: int) -> dict[datetime, float]:
@@ -160,7 +161,7 @@ def times_of_day(starts: Sequence[datetime], days: Sequence[datetime], which: in
 
 
 def silent(home: Home, n: int, rng: random.Random) -> Faults:
-    """Let a chatty entity say nothing for 24 hours.
+    """Let a chatty entity say nothing for 24 hours after a change.
 
     Chatty: 24 changes (12, where fewer than three entities have 24) on 90% of the first half's days, and in
     the hours that are lost. It is abnormal when the longest silence of the first half is exceeded.
@@ -170,7 +171,7 @@ def silent(home: Home, n: int, rng: random.Random) -> Faults:
     for least in (24, 12):
         chatty = [
             e for e, of in sorted(times.items())
-            if sum(between(of, d, d + DAY) >= least for d in learned) >= max(1.0, REGULAR * len(learned))
+            if sum(between(of, d, d + DAY) >= least for d in learned) >= max(MIN_DAYS, REGULAR * len(learned))
         ]  # fmt: skip
         if len(chatty) >= 3:
             break
@@ -178,31 +179,33 @@ def silent(home: Home, n: int, rng: random.Random) -> Faults:
 
     def one() -> Fault | None:
         entity_id = rng.choice(chatty)
-        since = home.middle + (home.end - home.middle - DAY) * rng.random()
-        if since < home.middle or between(times[entity_id], since, since + DAY) < least:
+        of = times[entity_id]
+        since = of[rng.randrange(bisect_left(of, home.middle), len(of))]
+        if since + DAY > home.end or between(of, since, since + DAY) < least:
             return None
-        past = [t for t in times[entity_id] if t < home.middle]
-        longest = max(b - a for a, b in pairwise(past))
-        last = max(t for t in times[entity_id] if t <= since)
+        longest = max(b - a for a, b in pairwise(of[: bisect_left(of, home.middle)]))
         return Fault(
-            "silent", entity_id, since, since + DAY, (), max(since, last + longest), (since, since + DAY),
+            "silent", entity_id, since, since + DAY, (), since + longest, (since, since + DAY),
             frozenset({entity_id}),
         )  # fmt: skip
 
-    return draw(n, one) if chatty else []
+    return draw(n, one, each=5) if chatty else []
 
 
 def between(times: Sequence[datetime], since: datetime, until: datetime) -> int:
-    return sum(since <= t < until for t in times)
+    return bisect_left(times, until) - bisect_left(times, since)
 
 
-def draw(n: int, one: Callable[[], Fault | None], *, distinct: bool = False) -> Faults:
-    """Draw n faults, or as many as there are."""
+def draw(n: int, one: Callable[[], Fault | None], *, each: int | None = None) -> Faults:
+    """Draw n faults, or as many as there are; with `each`, different ones, and so many of an entity."""
     faults: Faults = []
     for _ in range(50 * n):
         if len(faults) == n:
             break
         fault = one()
-        if fault is not None and not (distinct and fault in faults):
+        if fault is None:
+            continue
+        same = sum(f.entity_id == fault.entity_id for f in faults)
+        if each is None or (same < each and fault not in faults):
             faults.append(fault)
     return faults

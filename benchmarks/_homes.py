@@ -83,13 +83,13 @@ class Home:
         return next((s for s in self.of[entity_id] if s.start <= at < s.end), None)
 
     def local_days(self, since: datetime, until: datetime) -> list[datetime]:
-        """Return the starts (04:00 local, as UTC) of the days that lie between two moments as a whole."""
+        """Return the starts (04:00 local, as UTC) of the whole days in a stretch that were recorded."""
         first = since.astimezone(self.zone).replace(hour=DAY_STARTS, minute=0, second=0, microsecond=0)
         days = [
             (first.replace(tzinfo=None) + n * DAY).replace(tzinfo=self.zone).astimezone(UTC)
             for n in range((until - since).days + 2)
         ]
-        return [day for day in days if since <= day and day + DAY <= until]
+        return [d for d in days if since <= d and d + DAY <= until and self.part(d, d + DAY)]
 
     def _stays(self) -> Iterable[Stay]:
         for of in self.by_entity.values():

@@ -144,7 +144,8 @@ def run_home(home: Home, options: argparse.Namespace) -> list[Result]:
     usual = ON_SIMULATED if home.name == SIMULATED else [k for k in KINDS if k != "conflict"]
     faults: list[Fault] = []
     for kind in options.kinds or usual:
-        faults += INJECTORS[kind](home, options.faults, random.Random(f"{options.seed} {home.name} {kind}"))
+        n = options.faults * (2 if kind == "conflict" else 1)  # the simulated home alone has these
+        faults += INJECTORS[kind](home, n, random.Random(f"{options.seed} {home.name} {kind}"))
     results = [run_detectors(home, faults, m, options.detectors) for m in options.methods if m in SETTINGS]
     return [*results, *(baselines(home, faults) if "baselines" in options.methods else ())]
 
