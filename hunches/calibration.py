@@ -33,11 +33,16 @@ class Calibration:
     and a detector that has begun to find something every day is heard less and less. The resident's answer
     (`answer_one`) settles the matter.
 
+    A home in which hardly anything goes wrong leaves the strict rate next to nothing to spend. With a budget
+    of `per_day` interruptions, the rate is that among as many: at most alpha · (per_day + true ones) false a
+    day, in the long run.
+
     Memory: one score a detector and day, of the last 180 days. `admits` is O(days), `learn_one` O(1).
 
     Parameters
     ----------
     alpha: share of what is let through that may be false.
+    per_day: interruptions a day that the resident has agreed to, whatever is found; 0 is the strict rate.
     floor: detectors are to report every finding with a score from here on, and again as it rises.
     decay: factor a day by which the past is forgotten in the rate that is controlled: ten days or so.
     spend: share of what may be spent that a day gets.
@@ -60,6 +65,7 @@ class Calibration:
         self,
         *,
         alpha: float = 0.1,
+        per_day: float = 0.0,
         floor: float = 2.0,
         decay: float = 0.9,
         spend: float = 0.5,
@@ -67,7 +73,7 @@ class Calibration:
     ) -> None:
         self.floor = floor
         self.half_life_days = half_life_days
-        self._fdr = MemLord(alpha=alpha, decay=decay, spend=spend)
+        self._fdr = MemLord(alpha=alpha, granted=per_day / (1.0 - decay), decay=decay, spend=spend)
         self._days: dict[str, Conformal] = {}  # by detector: the largest scores of past days
         self._day: int | None = None
         self._best: dict[str, float] = {}  # by detector: today's

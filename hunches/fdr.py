@@ -153,10 +153,12 @@ class MemLord:
 
     and a constant part κ of what may be spent is spent (γ_k = κ (1-κ)^(k-1), so that no list is needed):
 
-        α_t = κ (w₀ + (α - w₀) δ R_{t-1} - δ A_{t-1})        A_t = Σ δ^(t-s) α_s, an estimate of V_t
+        α_t = κ (α g + w₀ + (α - w₀) δ R_{t-1} - δ A_{t-1})        A_t = Σ δ^(t-s) α_s, an estimate of V_t
 
-    So A_t <= w₀ + (α - w₀) R_t <= α max(1, R_t) at all times, α_t only rises with rejections, as the proof of
-    LORD++ asks, and with no rejection ever it settles at w₀ κ (1-δ) / (1 - δ + δ κ), not at zero.
+    So A_t <= α (g + max(1, R_t)) at all times, α_t only rises with rejections, as the proof of LORD++ asks,
+    and with no rejection ever it settles at (α g + w₀) κ (1-δ) / (1 - δ + δ κ), not at zero. With g = 0 this
+    is control of the mem-FDR, else of its smoothed form V / (g + max(1, R)): whoever grants g discoveries
+    puts up with α g false ones, even where there is nothing to discover.
 
     Several tests whose levels are fixed together (of one day, say) can share a level: `learn_batch`.
     Memory: two numbers. All is O(1).
@@ -165,6 +167,7 @@ class MemLord:
     ----------
     alpha: the (mem-)FDR to stay below.
     w0: part of it that may be spent without any rejection; half by default.
+    granted: g, remembered discoveries that are taken for granted.
     decay: δ.
     spend: κ.
 
@@ -180,24 +183,34 @@ class MemLord:
     with decaying memory. NIPS.
     """
 
-    __slots__ = ("_discoveries", "_spent", "alpha", "decay", "spend", "w0")
+    __slots__ = ("_discoveries", "_spent", "alpha", "decay", "granted", "spend", "w0")
 
     def __init__(
-        self, *, alpha: float = 0.1, w0: float | None = None, decay: float = 0.96, spend: float = 0.2
+        self,
+        *,
+        alpha: float = 0.1,
+        w0: float | None = None,
+        granted: float = 0.0,
+        decay: float = 0.96,
+        spend: float = 0.2,
     ) -> None:
         self.alpha = alpha
         self.w0 = alpha / 2.0 if w0 is None else w0
+        self.granted = granted
         self.decay = decay
         self.spend = spend
-        if not (0.0 < self.w0 <= alpha < 1.0 and 0.0 < decay <= 1.0 and 0.0 < spend <= 1.0):
-            raise ValueError(f"out of range: {alpha=} {w0=} {decay=} {spend=}")
+        if not (
+            0.0 < self.w0 <= alpha < 1.0 and 0.0 < decay <= 1.0 and 0.0 < spend <= 1.0 and granted >= 0.0
+        ):
+            raise ValueError(f"out of range: {alpha=} {w0=} {granted=} {decay=} {spend=}")
         self._spent = 0.0  # A
         self._discoveries = 0.0  # R
 
     def threshold(self) -> float:
         """Return the level of the next test."""
         discoveries, spent = self.decay * self._discoveries, self.decay * self._spent
-        return self.spend * max(0.0, self.w0 + (self.alpha - self.w0) * discoveries - spent)
+        earned = self.alpha * self.granted + self.w0 + (self.alpha - self.w0) * discoveries
+        return self.spend * max(0.0, earned - spent)
 
     def learn_one(self, p: float) -> bool:
         """Test a p-value; return whether it is rejected, that is, a discovery."""

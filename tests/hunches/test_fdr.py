@@ -99,13 +99,16 @@ def test_saffron_never_spends_more_than_it_may(ps: list[float], alpha: float, la
         assert spent <= alpha * max(1, sum(rejected[:t])) + 1e-12
 
 
-@given(p_values, st.sampled_from([0.05, 0.1, 0.3]), st.sampled_from([0.5, 0.9, 0.99, 1.0]))
-def test_mem_lord_never_spends_more_than_it_may(ps: list[float], alpha: float, decay: float) -> None:
-    levels, rejected = run(MemLord(alpha=alpha, decay=decay), ps)
+@given(p_values, st.sampled_from([0.05, 0.3]), st.sampled_from([0.5, 0.9, 1.0]), st.sampled_from([0.0, 5.0]))
+def test_mem_lord_never_spends_more_than_it_may(
+    ps: list[float], alpha: float, decay: float, granted: float
+) -> None:
+    levels, rejected = run(MemLord(alpha=alpha, decay=decay, granted=granted), ps)
     for t in range(1, len(ps) + 1):
         faded = [decay ** (t - 1 - s) for s in range(t)]
         spent = sum(f * level for f, level in zip(faded, levels, strict=False))
-        assert spent <= alpha * max(1.0, sum(f * r for f, r in zip(faded, rejected, strict=False))) + 1e-12
+        found = sum(f * r for f, r in zip(faded, rejected, strict=False))
+        assert spent <= alpha * (granted + max(1.0, found)) + 1e-12
 
 
 @given(p_values, st.integers(0, 79), st.sampled_from(MAKE))
@@ -130,6 +133,14 @@ def test_mem_lord_does_not_squander_what_it_earned_long_ago() -> None:
     assert fdr.threshold() > 0.04
     run(fdr, [0.5] * 200)
     assert fdr.threshold() == pytest.approx(0.001724, rel=0.01)
+
+
+def test_what_is_granted_is_a_rate_of_false_discoveries() -> None:
+    # a discovery in two days granted, for ten days: g = 0.5 / (1 - 0.9) = 5, α g = 0.5 false ones in ten days
+    # (0.5 + 0.05) · 0.5 · 0.1 / (0.1 + 0.45) = 0.05 a day
+    fdr = MemLord(granted=5.0, decay=0.9, spend=0.5)
+    run(fdr, [0.5] * 200)
+    assert fdr.threshold() == pytest.approx(0.05)
 
 
 def test_a_batch_of_one_is_a_test() -> None:
@@ -172,6 +183,6 @@ def test_refuses_nonsense() -> None:
     for kwargs in ({"w0": 0.2}, {"w0": 0.0}, {"alpha": 1.0, "w0": 0.5}):
         with pytest.raises(ValueError, match="w0"):
             LordPlusPlus(**kwargs)
-    for kwargs in ({"decay": 1.1}, {"spend": 0.0}, {"w0": 0.2}):
+    for kwargs in ({"decay": 1.1}, {"spend": 0.0}, {"w0": 0.2}, {"granted": -1.0}):
         with pytest.raises(ValueError, match="range"):
             MemLord(**kwargs)
