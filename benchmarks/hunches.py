@@ -22,7 +22,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,57 +31,28 @@ sys.path[0] = str(
     Path(__file__).resolve().parents[1]
 )  # this folder would shadow the package of the same name
 
-from agent.assembly import DETECTORS, build_pipeline
+from agent.assembly import DETECTORS
 from agent.pipeline import Pipeline
-from agent.settings import Settings
 from agent.suggestions import Suggestion
 from benchmarks._home_baselines import baselines
 from benchmarks._home_fault_states import conflict, level
 from benchmarks._home_faults import Fault, left, missed, odd, silent
+from benchmarks._home_pipeline import NAMES, SETTINGS, drive, pipeline, subjects
 from benchmarks._home_results import KINDS, Result, means, print_table
 from benchmarks._homes import DAY, MINUTE, SIMULATED, Home, recording, simulated_family, whole_minute
-from devices.events import StateChange, Tick
+from devices.events import StateChange
 
 INJECTORS = {
     "left": left, "odd": odd, "missed": missed, "silent": silent, "conflict": conflict, "level": level
 }  # fmt: skip
 ON_SIMULATED = ("conflict", "level")  # recordings name no persons, and nearly no numbers
-SETTINGS = {"default": {}, "unlimited": {"per_day": 1e6, "burst": 1e6}}
-NAMES = {"default": "default settings", "unlimited": "without a budget"}
 STRIDE = DAY / 2  # from snapshot to snapshot
-
-
-def pipeline(home: Home, method: str, detectors: Sequence[str]) -> Pipeline:
-    """Return what `inkling backtest` runs, with the first half as warm-up."""
-    pipe = build_pipeline(
-        Settings(
-            home={"time_zone": home.zone.key},
-            warmup_days=(home.middle - home.start) / DAY,
-            hunches=SETTINGS[method],
-        )
-    )
-    pipe.detectors = [d for d in pipe.detectors if d.name in detectors]
-    return pipe
-
-
-def drive(
-    pipe: Pipeline, changes: Iterable[StateChange], tick: datetime, until: datetime
-) -> Iterator[Suggestion]:
-    """Step through changes with a tick a minute (`tick` is the first); yield the suggestions."""
-    for c in changes:
-        while tick <= c.changed_at:
-            yield from (o for o in pipe.step(Tick(tick)) if isinstance(o, Suggestion))
-            tick += MINUTE
-        yield from (o for o in pipe.step(c) if isinstance(o, Suggestion))
-    while tick <= until:
-        yield from (o for o in pipe.step(Tick(tick)) if isinstance(o, Suggestion))
-        tick += MINUTE
 
 
 def run_detectors(home: Home, faults: Sequence[Fault], method: str, detectors: Sequence[str]) -> Result:
     """Run through the home as it was, keeping snapshots; then through the end of each fault's stretch."""
     result = Result(home.name, home.days, NAMES[method])
-    pipe = pipeline(home, method, detectors)
+    pipe = pipeline(home.zone, home.middle - home.start, method, detectors)
     stops = [home.start, home.middle]
     while stops[-1] + STRIDE < home.end:
         stops.append(stops[-1] + STRIDE)
@@ -97,7 +68,7 @@ def run_detectors(home: Home, faults: Sequence[Fault], method: str, detectors: S
             result.nuisances.append(f"{when:%a %d %H:%M} {said.detector}: {said.title}")
     for fault in faults:
         since = max(stop for stop in stops if stop <= min(fault.since, fault.heard[0]))
-        pipe = pipeline(home, method, detectors)
+        pipe = pipeline(home.zone, home.middle - home.start, method, detectors)
         pipe.load(json.loads(snapshots[since]))
         said = hearing(pipe, home, fault, since, undisturbed)
         late = None if said is None else (said.raised_at - fault.abnormal_at) / MINUTE
@@ -116,13 +87,6 @@ def hearing(
     return None
 
 
-def subjects(suggestion: Suggestion) -> set[str]:
-    """Return the entities that a suggestion is about: one, or a group."""
-    group = suggestion.evidence.get("group", ())
-    members = {m if isinstance(m, str) else str(m.get("entity_id")) for m in group}
-    return {suggestion.entity_id, *(a.entity_id for a in suggestion.actions)} | members
-
-
 def microseconds_per_change(home: Home, detectors: Sequence[str]) -> float:
     """Return the CPU time that the detectors add to a replay, in µs a change (no ticks)."""
     part = home.changes[:20_000]
@@ -133,7 +97,7 @@ def microseconds_per_change(home: Home, detectors: Sequence[str]) -> float:
 
 
 def replay_seconds(home: Home, part: Sequence[StateChange], detectors: Sequence[str]) -> float:
-    pipe = pipeline(home, "default", detectors)
+    pipe = pipeline(home.zone, home.middle - home.start, "default", detectors)
     started = time.process_time()
     for change in part:
         pipe.step(change)

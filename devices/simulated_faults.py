@@ -24,6 +24,7 @@ class FaultKind(StrEnum):
 
 
 FORGOTTEN: Final = frozenset({FaultKind.LEFT_OPEN, FaultKind.LEFT_ON})
+_TALKATIVE: Final = frozenset({"occupancy", "temperature", "humidity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +107,6 @@ def _candidates(home: HomePlan, kind: FaultKind) -> list[str]:
         return [e for e in home.switched_off() if e.startswith(("light.", "switch."))]
     if kind in {FaultKind.LEFT_OPEN, FaultKind.ODD_HOUR}:
         return [e.entity_id for e in home.entities if e.key == "contact"]
+    if kind is FaultKind.SILENT:  # of what says nothing for days anyway, nobody can tell
+        return [e.entity_id for e in home.entities if e.battery and e.key in _TALKATIVE]
     return [e.entity_id for e in home.entities if e.battery]
