@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from agent.pipeline import Pipeline
-from agent.suggestions import Command, Resolution, Suggestion
+from agent.suggestions import Command, Output, Resolution, Suggestion, Update
 from agent.ticker import Ticker, with_ticks
 from devices.events import StateChange, Tick
 
@@ -77,13 +77,15 @@ def backtest(
     return result
 
 
-def record(suggestions: dict[str, dict[str, Any]], output: Suggestion | Resolution | Command) -> None:
+def record(suggestions: dict[str, dict[str, Any]], output: Output) -> None:
     """Note an output in a table of suggestions by id."""
     match output:
         case Suggestion():
             suggestions.setdefault(
                 output.id, output.to_dict() | {"status": "open", "resolved_at": None, "why": ""}
             )
+        case Update():
+            suggestions[output.suggestion.id] |= output.suggestion.to_dict()
         case Resolution():
             suggestions[output.suggestion_id] |= {
                 "status": output.status.value,

@@ -30,7 +30,7 @@ from agent.own_entities import OwnEntities
 from agent.records import Setting
 from agent.settings import HomeSettings, Settings
 from agent.store import Store
-from agent.suggestions import Command, Output, Status, feedback_from_dict
+from agent.suggestions import Command, Output, Status, request_from_dict
 from agent.ticker import EPOCH, Ticker
 from devices.context import Calendar
 from devices.decoder import Publish
@@ -337,7 +337,7 @@ class Daemon:
             return
         for item in items:
             try:
-                event = feedback_from_dict({**item.body, "kind": item.kind, "at": self._now().isoformat()})
+                event = request_from_dict({**item.body, "kind": item.kind, "at": self._now().isoformat()})
             except (ValueError, KeyError, TypeError) as err:
                 log.warning("request not understood", id=item.id, kind=item.kind, why=str(err))
                 continue

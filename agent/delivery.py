@@ -19,7 +19,8 @@ from typing import Any, Final
 
 import orjson
 
-from agent.pipeline import Alive, Pipeline
+from agent.docket import Alive
+from agent.pipeline import Pipeline
 from agent.policy import Policy
 from agent.suggestions import (
     Command,
@@ -30,6 +31,7 @@ from agent.suggestions import (
     Resolution,
     Status,
     Suggestion,
+    Update,
     Verdict,
 )
 from devices.decoder import Publish
@@ -100,6 +102,9 @@ class Delivery:
         for output in outputs:
             if isinstance(output, Resolution):
                 self._closed(output)
+            elif isinstance(output, Update) and output.suggestion.id in self._said:
+                self._send_suggestion(output.suggestion)  # in silence: it was an interruption already
+                self._pending()
         return self.due(at)
 
     def failed(self, command: Command, why: str, at: datetime) -> None:
@@ -194,9 +199,14 @@ class Delivery:
         if text not in _VERDICTS:
             raise ValueError(f"not one of {', '.join(_VERDICTS)}")
         if name == "top":
-            pending = self.pending()
-            suggestion_id = pending[0].id if pending else None
+            suggestion_id = self._top(_VERDICTS[text])
         return None if suggestion_id is None else Feedback(suggestion_id, _VERDICTS[text], at)
+
+    def _top(self, verdict: Verdict) -> str | None:
+        if verdict is Verdict.UNDONE:
+            return self.pipeline.docket.last_done
+        pending = self.pending()
+        return pending[0].id if pending else None
 
 
 def _control(name: str, text: str, at: datetime) -> Control:
@@ -231,6 +241,7 @@ def discovery_configs(prefix: str, discovery: str) -> dict[str, dict[str, Any]]:
         }) for verb, label, icon in (
             ("accept", "Accept", "mdi:check"), ("reject", "Reject", "mdi:close"),
             ("snooze", "Snooze", "mdi:alarm-snooze"), ("intentional", "Not a problem", "mdi:hand-okay"),
+            ("undo", "Undo", "mdi:undo"),
         )),
         *(("switch", name, {
             "name": name.capitalize(), "state_topic": f"{prefix}/{name}",

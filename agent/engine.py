@@ -19,20 +19,21 @@ from agent.records import Batch, Setting
 from agent.store import Store
 from agent.suggestions import (
     Command,
-    Control,
-    Feedback,
-    Forget,
     Output,
+    Request,
     Resolution,
     Suggestion,
-    feedback_from_dict,
-    feedback_to_dict,
+    Update,
+    request_from_dict,
+    request_to_dict,
 )
 from agent.ticker import Ticker
 from devices.events import StateChange, Tick, utc
 
 log = structlog.get_logger()
 
+POLICY: Final = "policy"
+"""Setting that shows other processes what answers have changed."""
 SNAPSHOT_EVENTS: Final = 50_000
 """A snapshot is due after this many events, so that a start replays at most as many."""
 
@@ -57,6 +58,7 @@ class Engine:
         self.events = 0  # state changes taken since the start
         self._seq = store.last_seq
         self._snapshot_seq = 0
+        self._policy_revision = 0
         self._batch = Batch()
         self._outputs: list[Output] = []
         self._at: datetime | None = None
@@ -64,7 +66,7 @@ class Engine:
 
     # -- live -------------------------------------------------------------------------------------
 
-    def take(self, event: StateChange | Feedback | Control | Forget) -> None:
+    def take(self, event: StateChange | Request) -> None:
         """Step one event, and the ticks that were due before it."""
         if isinstance(event, StateChange):
             news = self._is_news(event)
@@ -77,7 +79,7 @@ class Engine:
             self._batch.changes.append((self._next(), event, None if known is None else known.state))
         else:
             self.advance(event.at, logged=True)
-            self._batch.journal.append((self._next(), event.at, feedback_to_dict(event)))
+            self._batch.journal.append((self._next(), event.at, request_to_dict(event)))
         self._logged = self.ticker.last
         self._step(event, event.received_at if isinstance(event, StateChange) else event.at)
 
@@ -111,6 +113,9 @@ class Engine:
         """
         self._batch.inflight.extend(inflight)
         self._batch.inbox.extend(inbox)
+        if self.pipeline.policy.revision != self._policy_revision:
+            self._policy_revision = self.pipeline.policy.revision
+            self.keep(Setting("*", POLICY, self.pipeline.policy.to_dict()))
         if self._batch:
             self.store.append(self._batch)
             self._batch = Batch()
@@ -158,6 +163,8 @@ class Engine:
             match output:
                 case Suggestion():
                     self._batch.suggestions.append(output)
+                case Update():
+                    self._batch.updates.append(output.suggestion)
                 case Resolution():
                     self._batch.resolutions.append(output)
                 case Command():
@@ -238,7 +245,7 @@ class Engine:
             elif entry["kind"] == "tick":
                 self._replay_ticks(utc(entry["at"]))
             else:
-                event = feedback_from_dict(entry)
+                event = request_from_dict(entry)
                 self._replay_ticks(event.at)
                 self.pipeline.step(event)
             if progress is not None and count % 1000 == 0:

@@ -41,6 +41,9 @@ _DELIVER: Final = (
     .where(suggestions.c.id == bindparam("of"))
     .values(delivered_at=bindparam("delivered_at"))
 )
+_UPDATE: Final = (
+    suggestions.update().where(suggestions.c.id == bindparam("of")).values(body=bindparam("body"))
+)
 _COMMAND: Final = commands.insert()
 _JOURNAL: Final = journal.insert()
 
@@ -49,6 +52,9 @@ def write_outputs(conn: Connection, batch: Batch) -> None:
     """Write everything but `changes` and `inflight`."""
     _journal(conn, batch)
     _suggestions(conn, batch.suggestions)
+    if batch.updates:
+        latest = {s.id: s for s in batch.updates}
+        conn.execute(_UPDATE, [{"of": s.id, "body": dump(s.to_dict())} for s in latest.values()])
     resolved = [
         {
             "of": r.suggestion_id,

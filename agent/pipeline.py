@@ -1,59 +1,61 @@
 """The one main path: every event goes through `Pipeline.step`, live and in every replay.
 
-    StateChange | Tick | Feedback | Control | Forget  ->  [Suggestion | Resolution | Command]
+    StateChange | Tick | Feedback | Control | …  ->  [Suggestion | Update | Resolution | Command]
 
-Read `step` and the methods in the order in which it calls them, and you know the system.
+Read `step` and the methods in the order in which it calls them, and you know the system. What becomes of a
+suggestion after it is raised is in `agent/docket.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from agent.docket import Alive, Docket
 from agent.policy import Decision, Policy
 from agent.suggestions import (
-    Action,
-    Command,
     Control,
     Feedback,
     Forget,
-    Kind,
     Mode,
     Output,
-    Resolution,
+    Permit,
+    Request,
+    Reset,
+    Severity,
     Status,
     Suggestion,
+    Update,
     Verdict,
-    reopened,
 )
+from agent.wording import group_of, joined, suggestion_of
 from devices.context import Calendar, Context, Occupancy, OccupancyTracker
 from devices.events import NOT_A_STATE, StateChange, Tick, utc
 from devices.state import HomeState
-from hunches.detector import Detector, Hunch
+from hunches.detector import Clear, Detector, Finding, Hunch
+from hunches.wording import clip
 
-Event = StateChange | Tick | Feedback | Control | Forget
+Event = StateChange | Tick | Request
 
 MINUTE: Final = timedelta(minutes=1)
-MAX_UNDO: Final = 200
-"""How many acted suggestions can still be undone."""
+_STALE: Final = timedelta(minutes=10)
 _OCCUPANCY_DOMAINS: Final = ("person.", "device_tracker.", "alarm_control_panel.")
 _VERDICT_STATUS: Final = {
     Verdict.ACCEPTED: Status.ACCEPTED,
     Verdict.REJECTED: Status.REJECTED,
     Verdict.INTENTIONAL: Status.INTENTIONAL,
-    Verdict.SNOOZED: Status.SNOOZED,
     Verdict.IGNORED: Status.EXPIRED,
 }
 
 
-@dataclass(slots=True)
-class Alive:
-    """A suggestion that can still be answered."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A finding over the budget."""
 
-    suggestion: Suggestion
-    snoozed_until: datetime | None = None
+    hunch: Hunch
+    found_at: datetime
 
 
 class Keyed(Protocol):
@@ -77,12 +79,15 @@ class Pipeline:
         self.policy = policy
         self.home = HomeState()
         self.occupancy = OccupancyTracker()
-        self.alive: dict[str, Alive] = {}
-        self._held: dict[tuple[str, str], Hunch] = {}  # over budget, by (detector, entity)
-        self._told: dict[str, str] = {}  # entity -> the state it is in that has been told already
-        self._undo: dict[str, tuple[Suggestion, tuple[Action, ...]]] = {}  # id -> states before we acted
+        self.docket = Docket()
+        self._held: dict[tuple[str, str], Held] = {}  # by (detector, entity)
         self._household = Occupancy.HOME
         self._context: Context | None = None
+
+    @property
+    def alive(self) -> Mapping[str, Alive]:
+        """The suggestions that can still be answered, by id."""
+        return self.docket.alive
 
     def step(self, event: Event) -> list[Output]:
         """Take one event in; return what follows from it. Score first, then learn."""
@@ -96,6 +101,12 @@ class Pipeline:
             case Control():
                 self.policy.control(event)
                 return []
+            case Permit():
+                self.policy.permit(event)
+                return []
+            case Reset():
+                self.policy.forget(event.entity_id)
+                return []
             case Forget():
                 return self._forget(event)
 
@@ -108,9 +119,8 @@ class Pipeline:
         self.occupancy.observe(change)
         if change.entity_id.startswith(_OCCUPANCY_DOMAINS):
             self._assess_household(change.received_at)
-        out: list[Output] = []
-        if self._told or self._held:
-            out += self._withdraw(change)
+        out = self._undone_by_hand(change)
+        out += self._left(change)
         return out + self._score_and_learn(change, change.received_at)
 
     def _tick(self, tick: Tick) -> list[Output]:
@@ -127,9 +137,11 @@ class Pipeline:
         out: list[Output] = []
         if isinstance(event, Tick) or event.trains:
             for detector in self.detectors:
-                for hunch in detector.score_one(event, self.home, context):
-                    out += self._consider(hunch, at, context)
-        if not self.policy.may_learn and isinstance(event, StateChange):
+                for finding in detector.score_one(event, self.home, context):
+                    out += self._consider(finding, at, context)
+        if isinstance(event, StateChange) and (
+            not self.policy.may_learn or self.docket.ends_confirmed(event)
+        ):
             event = replace(event, retained=True)  # still updates what is pending, but teaches nothing
         for detector in self.detectors:
             detector.learn_one(event, self.home, context)
@@ -153,136 +165,132 @@ class Pipeline:
 
     # -- from a finding to a suggestion -----------------------------------------------------------
 
-    def _consider(self, hunch: Hunch, at: datetime, context: Context) -> list[Output]:
-        if self._already_told(hunch):
+    def _consider(self, finding: Finding, at: datetime, context: Context) -> list[Output]:
+        if isinstance(finding, Clear):
+            self._held.pop((finding.detector, finding.entity_id), None)
+            return self.docket.cleared(finding, at)
+        if self.docket.told(finding):
             return []
-        decision, why = self.policy.decide(hunch, at, self.home, context)
+        return self._decide(finding, at, context)
+
+    def _decide(self, hunch: Hunch, at: datetime, context: Context) -> list[Output]:
+        """Act where that is allowed, else join a message, else show or hold."""
+        severity = self.policy.severity(hunch, self.home, context)
+        decision, why = self.policy.decide(hunch, at, severity)
+        if decision is Decision.DROP:
+            return []
+        if self.policy.may_act(hunch):
+            return self._raise(hunch, at, context, severity, "you allowed to act unasked", act=True)
+        if severity is Severity.INFO and (alive := self._companion(hunch, at)) is not None:
+            return self._join(alive, hunch)
         if decision is Decision.SHOW:
-            return [self._show(hunch, at, context, why)]
-        if decision is Decision.HOLD:
-            self._held[hunch.detector, hunch.entity_id] = hunch
+            if severity is Severity.INFO:
+                self.policy.pay(hunch, at)
+            return self._raise(hunch, at, context, severity, why)
+        self._held[hunch.detector, hunch.entity_id] = Held(hunch, at)
         return []
 
-    def _already_told(self, hunch: Hunch) -> bool:
-        """Whether this stretch of the abnormal has had its suggestion, whatever became of it."""
-        return self._told.get(hunch.entity_id) == hunch.raised_for
-
-    def _show(self, hunch: Hunch, at: datetime, context: Context, why: str) -> Suggestion:
-        urgent = self.policy.urgent(hunch.entity_id, self.home, context)
-        if not urgent:
-            self.policy.pay(at)
-        deliver_at = self.policy.deliver_at(at, context, urgent=urgent)
-        suggestion = Suggestion(
-            kind=Kind.HUNCH,
-            detector=hunch.detector,
-            entity_id=hunch.entity_id,
-            title=hunch.title,
-            evidence={**hunch.evidence, "shown_because": why},
-            actions=(Action(hunch.entity_id, hunch.remedy),) if hunch.remedy is not None else (),
-            mode=Mode.ASK if hunch.remedy is not None else Mode.NOTIFY,
-            score=round(hunch.score, 4),
-            threshold=round(hunch.threshold, 4),
-            raised_at=at,
-            expires_at=deliver_at + hunch.lasts,
-            deliver_at=deliver_at,
-            context_key=hunch.context_key,
-            raised_for=hunch.raised_for,
+    def _raise(
+        self, hunch: Hunch, at: datetime, context: Context, severity: Severity, why: str, *, act: bool = False
+    ) -> list[Output]:
+        suggestion = suggestion_of(
+            hunch,
+            self.home,
+            at=at,
+            deliver_at=self.policy.deliver_at(at, context, severity),
+            severity=severity,
+            act=act,
+            why=why,
         )
-        self.alive[suggestion.id] = Alive(suggestion)
-        self._told[hunch.entity_id] = hunch.raised_for
-        return suggestion
+        self.docket.note(hunch)
+        self.docket.open(suggestion)
+        return [suggestion, *(self.docket.act(suggestion, self.home, at) if act else ())]
+
+    def _companion(self, hunch: Hunch, at: datetime) -> Alive | None:
+        return self.docket.companion(hunch.detector, group_of(hunch, self.home), at)
+
+    def _join(self, alive: Alive, hunch: Hunch) -> list[Output]:
+        alive.suggestion = joined(alive.suggestion, hunch, self.home)
+        self.docket.note(hunch)
+        return [Update(alive.suggestion)]
 
     def _show_held(self, at: datetime) -> list[Output]:
         """Show what waited for the budget, the most surprising first, if it is still true."""
         context = self.context(at)
         out: list[Output] = []
-        for key, hunch in sorted(self._held.items(), key=lambda kv: (-kv[1].score, kv[0])):
-            if at - hunch.abnormal_since > hunch.lasts or self._already_told(hunch):
+        for key, held in sorted(self._held.items(), key=lambda kv: (-kv[1].hunch.score, kv[0])):
+            hunch = held.hunch
+            if at - hunch.abnormal_since > hunch.lasts or self.docket.told(hunch):
                 del self._held[key]
                 continue
-            decision, why = self.policy.decide(hunch, at, self.home, context)
-            if decision is not Decision.HOLD:
-                del self._held[key]
-            if decision is Decision.SHOW:
-                out.append(self._show(hunch, at, context, why))
+            if at - held.found_at > _STALE:
+                hunch = _dated(hunch, held.found_at, self.calendar)
+            del self._held[key]
+            out += self._decide(hunch, at, context)
+            if key in self._held:
+                self._held[key] = held  # still over the budget
         return out
 
     # -- the life of a suggestion -----------------------------------------------------------------
 
-    def _withdraw(self, change: StateChange) -> list[Output]:
-        """Take back what an entity's return to another state has settled."""
-        if change.new in NOT_A_STATE:
-            return []
-        if self._told.get(change.entity_id, change.new) != change.new:
-            del self._told[change.entity_id]
-        for key in [
-            k for k, h in self._held.items() if k[1] == change.entity_id and h.raised_for != change.new
-        ]:
-            del self._held[key]
-        settled = [
-            a.suggestion
-            for a in self.alive.values()
-            if a.suggestion.entity_id == change.entity_id and a.suggestion.raised_for != change.new
-        ]
-        why = f"{change.entity_id} became {change.new} ({change.origin.value})"
-        return [self._close(s, Status.RESOLVED, change.received_at, why) for s in settled]
+    def _left(self, change: StateChange) -> list[Output]:
+        """Take back what an entity's change to another state has settled."""
+        if change.new not in NOT_A_STATE and self._held:
+            self._held = {
+                k: h
+                for k, h in self._held.items()
+                if k[1] != change.entity_id or h.hunch.raised_for == change.new or h.hunch.clears_itself
+            }
+        return self.docket.left(change)
 
     def _expire(self, at: datetime) -> list[Output]:
         out: list[Output] = []
-        for a in list(self.alive.values()):
-            if at >= a.suggestion.expires_at:
-                self.policy.answer(a.suggestion, Verdict.IGNORED)
-                out.append(self._close(a.suggestion, Status.EXPIRED, at, "nobody answered"))
-            elif a.snoozed_until is not None and at >= a.snoozed_until:
-                again = reopened(a.suggestion, at)
-                self.alive[again.id] = Alive(again)
-                out.append(again)
-        return out
+        for suggestion in self.docket.expired(at):
+            if suggestion.mode is Mode.ACT:
+                out.append(self.docket.close(suggestion, Status.ACCEPTED, at, "nobody took it back"))
+                continue
+            self.policy.answer(suggestion, Verdict.IGNORED)
+            out.append(self.docket.close(suggestion, Status.EXPIRED, at, "nobody answered"))
+        return out + self.docket.woken(at)
 
     def _feedback(self, event: Feedback) -> list[Output]:
-        if event.verdict is Verdict.UNDONE:
-            return self._undone(event)
         alive = self.alive.get(event.suggestion_id)
+        acted = alive is not None and alive.suggestion.mode is Mode.ACT
+        if event.verdict is Verdict.UNDONE or (acted and event.verdict is Verdict.REJECTED):
+            return self._undone(event.suggestion_id, event.at)
         if alive is None:
             return []  # answered twice, or too late: the shell has told the resident
         suggestion = alive.suggestion
-        self.policy.answer(suggestion, event.verdict)
         if event.verdict is Verdict.SNOOZED:
-            alive.snoozed_until = event.at + event.snooze
-            alive.suggestion = replace(
-                suggestion, expires_at=max(suggestion.expires_at, alive.snoozed_until + timedelta(hours=1))
-            )
-            return [Resolution(suggestion.id, Status.SNOOZED, event.at)]
-        out: list[Output] = [self._close(suggestion, _VERDICT_STATUS[event.verdict], event.at)]
+            return [self.docket.snooze(alive, event.at, event.snooze)]
+        self.policy.answer(suggestion, event.verdict)
+        out: list[Output] = []
         if event.verdict is Verdict.ACCEPTED:
-            out += self._act(suggestion, event.at)
+            self.docket.confirm(suggestion)
+            out += () if acted else self.docket.act(suggestion, self.home, event.at)
+        return [self.docket.close(suggestion, _VERDICT_STATUS[event.verdict], event.at), *out]
+
+    def _undone(self, suggestion_id: str, at: datetime) -> list[Output]:
+        undone = self.docket.undo(suggestion_id, at)
+        if undone is None:
+            return []
+        suggestion, out = undone
+        self._learn_reversal(suggestion)
         return out
 
-    def _act(self, suggestion: Suggestion, at: datetime) -> Iterable[Command]:
-        before = tuple(
-            Action(a.entity_id, known.state)
-            for a in suggestion.actions
-            if (known := self.home.get(a.entity_id)) and known.state not in NOT_A_STATE
-        )
-        if before:
-            self._undo[suggestion.id] = (suggestion, before)
-            while len(self._undo) > MAX_UNDO:
-                del self._undo[next(iter(self._undo))]
-        return [Command(suggestion.id, a.entity_id, a.state, at) for a in suggestion.actions]
-
-    def _undone(self, event: Feedback) -> list[Output]:
-        suggestion, before = self._undo.pop(event.suggestion_id, (None, ()))
+    def _undone_by_hand(self, change: StateChange) -> list[Output]:
+        """Learn from a resident who puts back at once what was done for a suggestion."""
+        suggestion = self.docket.reversed_by(change)
         if suggestion is None:
             return []
-        self.policy.answer(suggestion, Verdict.UNDONE)
-        return [
-            Resolution(event.suggestion_id, Status.UNDONE, event.at),
-            *(Command(event.suggestion_id, a.entity_id, a.state, event.at, undo=True) for a in before),
-        ]
+        self._learn_reversal(suggestion)
+        why = f"{change.entity_id} was put back to {change.new} by hand"
+        return [self.docket.close(suggestion, Status.UNDONE, change.received_at, why)]
 
-    def _close(self, suggestion: Suggestion, status: Status, at: datetime, why: str = "") -> Resolution:
-        self.alive.pop(suggestion.id, None)
-        return Resolution(suggestion.id, status, at, why)
+    def _learn_reversal(self, suggestion: Suggestion) -> None:
+        self.policy.answer(suggestion, Verdict.UNDONE)
+        if suggestion.mode is Mode.ACT:
+            self.policy.revoke(suggestion)
 
     def _forget(self, event: Forget) -> list[Output]:
         old, new = event.entity_id, event.renamed_to
@@ -292,11 +300,9 @@ class Pipeline:
                 part.forget(old)
             else:
                 part.rename(old, new)
-        gone = [a.suggestion for a in self.alive.values() if a.suggestion.entity_id == old]
         self._held = {k: h for k, h in self._held.items() if k[1] != old}
-        self._told.pop(old, None)
         why = "forgotten" if new is None else f"renamed to {new}"
-        return [self._close(s, Status.RESOLVED, event.at, why) for s in gone]
+        return [self.docket.close(s, Status.RESOLVED, event.at, why) for s in self.docket.forget(old)]
 
     # -- snapshots --------------------------------------------------------------------------------
 
@@ -308,15 +314,8 @@ class Pipeline:
             "household": self._household.value,
             "policy": self.policy.to_dict(),
             "detectors": {d.name: d.to_dict() for d in self.detectors},
-            "alive": [
-                [a.suggestion.to_dict(), a.snoozed_until and a.snoozed_until.isoformat()]
-                for a in self.alive.values()
-            ],
-            "told": self._told,
-            "held": [h.to_dict() for h in self._held.values()],
-            "undo": [
-                [s.to_dict(), [[a.entity_id, a.state] for a in before]] for s, before in self._undo.values()
-            ],
+            "docket": self.docket.to_dict(),
+            "held": [[h.hunch.to_dict(), h.found_at.isoformat()] for h in self._held.values()],
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
@@ -328,13 +327,13 @@ class Pipeline:
         for detector in self.detectors:
             if detector.name in data["detectors"]:
                 detector.load(data["detectors"][detector.name])
-        for body, snoozed in data["alive"]:
-            suggestion = Suggestion.from_dict(body)
-            self.alive[suggestion.id] = Alive(suggestion, utc(snoozed) if snoozed else None)
-        self._told = dict(data["told"])
-        for body in data["held"]:
+        self.docket.load(data["docket"])
+        for body, found_at in data["held"]:
             hunch = Hunch.from_dict(body)
-            self._held[hunch.detector, hunch.entity_id] = hunch
-        for body, before in data["undo"]:
-            suggestion = Suggestion.from_dict(body)
-            self._undo[suggestion.id] = (suggestion, tuple(Action(e, s) for e, s in before))
+            self._held[hunch.detector, hunch.entity_id] = Held(hunch, utc(found_at))
+
+
+def _dated(hunch: Hunch, found_at: datetime, calendar: Calendar) -> Hunch:
+    """Return a hunch that says when it was true: it has waited for the budget."""
+    when = found_at.astimezone(calendar.zone)
+    return replace(hunch, title=clip(f"At {when:%H:%M}: {hunch.title}"))

@@ -9,19 +9,25 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from agent.suggestions import Control, HomeMode, Suggestion, Verdict
+from agent.suggestions import Control, HomeMode, Permit, Severity, Suggestion, Verdict
 from devices.context import Context, Occupancy
 from devices.events import utc
-from devices.state import HomeState
+from devices.state import EntityState, HomeState
 from hunches.detector import Hunch
 
-URGENT_CLASSES: Final = frozenset({"moisture", "smoke", "gas", "carbon_monoxide", "safety", "problem"})
+CRITICAL_CLASSES: Final = frozenset({"moisture", "smoke", "gas", "carbon_monoxide", "safety", "problem"})
 """Device classes whose hunches never wait for a budget or for the morning."""
 ENTRY_CLASSES: Final = frozenset({"door", "garage_door", "garage", "opening", "lock", "gate"})
 """Ways into the home: urgent at night and when nobody is there."""
+FREEZING: Final = ("freez", "congel", "gefrier", "diepvries")
+"""What the names of freezers hold: thawing food can't wait."""
+SAFE_DOMAINS: Final = frozenset({"light", "fan", "media_player", "humidifier"})
+"""What a glob may permit Inkling to act on. A switch may be an oven: such a thing has to be named itself."""
 
 TIGHTEN: Final = 0.5
 """What a rejection adds to the bar of (detector, entity), in -log10 p; an acceptance takes half back."""
+LOWEST_BAR: Final = -0.5
+"""How far acceptances can lower it. Below zero a hunch costs the budget half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,15 @@ class PolicyConfig:
     exclude_entities: tuple[str, ...] = ()  # globs
     exclude_detectors: tuple[str, ...] = ()
     warmup: timedelta = timedelta(0)  # only learn for this long after the first event
+    act: tuple[str, ...] = ()  # what may be done unasked: "light.*", "dwell:switch.iron"
+
+
+_STEPS: Final = {
+    Verdict.REJECTED: TIGHTEN,
+    Verdict.UNDONE: TIGHTEN,
+    Verdict.ACCEPTED: -TIGHTEN / 2,
+    Verdict.IGNORED: TIGHTEN / 10,  # silence says little
+}
 
 
 class Decision(StrEnum):
@@ -49,8 +64,8 @@ class Policy:
 
     The budget is a token bucket: `per_day` tokens a day, at most `burst` kept, one a shown hunch. Urgent
     hunches neither wait nor pay. "Not a problem" silences (detector, entity, context) for good; a rejection
-    raises the bar of (detector, entity) by `TIGHTEN`, an acceptance lowers it by half of that, not below
-    the detector's own.
+    raises the bar of (detector, entity) by `TIGHTEN`, an acceptance lowers it by half of that; what has been
+    accepted more often than rejected costs the budget half. Acting unasked has to be allowed.
 
     Memory: one record for each answered (detector, entity).
     """
@@ -63,6 +78,8 @@ class Policy:
         self.suggesting = True
         self._silenced: set[tuple[str, str, str]] = set()
         self._raised_bar: dict[tuple[str, str], float] = {}
+        self._permits: dict[tuple[str, str], bool] = {}
+        self.revision = 0  # counts what answers have changed
         self._tokens = self.config.burst
         self._paid_at: datetime | None = None
         self._excluded: dict[str, bool] = {}
@@ -73,15 +90,15 @@ class Policy:
         """Whether what happens now is worth learning: not on holiday, not with guests, not switched off."""
         return self.learning and self.mode not in {HomeMode.VACATION, HomeMode.GUEST}
 
-    def decide(self, hunch: Hunch, at: datetime, home: HomeState, context: Context) -> tuple[Decision, str]:
+    def decide(self, hunch: Hunch, at: datetime, severity: Severity) -> tuple[Decision, str]:
         """Return what becomes of a hunch, and why in a word. Pure."""
-        urgent = self.urgent(hunch.entity_id, home, context)
+        urgent = severity is not Severity.INFO
         objection = self._objection(hunch, at, urgent=urgent)
         if objection is not None:
             return Decision.DROP, objection
         if urgent:
             return Decision.SHOW, "urgent: outside the budget"
-        if self._balance(at) >= 1.0:
+        if self._balance(at) >= self._price(hunch):
             return Decision.SHOW, "within the budget"
         return Decision.HOLD, "the budget is spent"
 
@@ -100,23 +117,50 @@ class Policy:
             return "below the bar that your rejections raised"
         return None
 
-    def urgent(self, entity_id: str, home: HomeState, context: Context) -> bool:
-        """Whether a hunch can't wait: water, smoke and gas always, ways in at night or when away."""
-        state = home.get(entity_id)
-        kind = state.device_class if state else None
-        if kind in URGENT_CLASSES:
-            return True
-        entry = kind in ENTRY_CLASSES or entity_id.startswith("lock.")
-        return entry and (context.occupancy is not Occupancy.HOME or self.mode is not HomeMode.HOME)
+    def severity(self, hunch: Hunch, home: HomeState, context: Context) -> Severity:
+        """Return how much a hunch matters: water, smoke, gas and thawing food always, ways in at night."""
+        known = home.get(hunch.entity_id)
+        kind = known.device_class if known else None
+        if kind in CRITICAL_CLASSES or (kind == "temperature" and _is_freezer(hunch.entity_id, known)):
+            return Severity.CRITICAL
+        unwatched = context.occupancy is not Occupancy.HOME or self.mode is not HomeMode.HOME
+        entry = kind in ENTRY_CLASSES or hunch.entity_id.startswith("lock.")
+        return Severity.WARNING if entry and unwatched and not hunch.clears_itself else Severity.INFO
 
-    def pay(self, at: datetime) -> None:
+    def pay(self, hunch: Hunch, at: datetime) -> None:
         """Take a shown hunch off the budget."""
-        self._tokens = self._balance(at) - 1.0
+        self._tokens = self._balance(at) - self._price(hunch)
         self._paid_at = at
 
-    def deliver_at(self, at: datetime, context: Context, *, urgent: bool) -> datetime:
+    def _price(self, hunch: Hunch) -> float:
+        """Return what a hunch costs: half where residents have welcomed its like."""
+        return 0.5 if self._raised_bar.get((hunch.detector, hunch.entity_id), 0.0) < 0.0 else 1.0
+
+    # -- acting unasked ---------------------------------------------------------------------------
+
+    def may_act(self, hunch: Hunch) -> bool:
+        """Whether a resident has allowed to put this right unasked."""
+        if hunch.remedy is None:
+            return False
+        said = self._permits.get((hunch.detector, hunch.entity_id))
+        if said is not None:
+            return said
+        return any(_permits(pattern, hunch) for pattern in self.config.act)
+
+    def permit(self, event: Permit) -> None:
+        """Allow or forbid acting unasked."""
+        self.revision += 1
+        self._permits[event.detector, event.entity_id] = event.allowed
+
+    def revoke(self, suggestion: Suggestion) -> None:
+        """Take back the permission by which something was done that a resident undid."""
+        self.revision += 1
+        for member in suggestion.members:
+            self._permits[suggestion.detector, member.entity_id] = False
+
+    def deliver_at(self, at: datetime, context: Context, severity: Severity) -> datetime:
         """Return when a suggestion raised at `at` may be delivered: then, or when the quiet hours end."""
-        if urgent or self.config.quiet_hours is None:
+        if severity is not Severity.INFO or self.config.quiet_hours is None:
             return at
         start, end = self.config.quiet_hours
         now = context.local.timetz().replace(tzinfo=None)
@@ -127,20 +171,15 @@ class Policy:
         return datetime.combine(day, end, context.local.tzinfo).astimezone(at.tzinfo)
 
     def answer(self, suggestion: Suggestion, verdict: Verdict) -> None:
-        """Learn from an answer."""
-        key = (suggestion.detector, suggestion.entity_id)
-        bar = self._raised_bar.get(key, 0.0)
-        match verdict:
-            case Verdict.INTENTIONAL:
-                self._silenced.add((*key, suggestion.context_key))
-            case Verdict.REJECTED | Verdict.UNDONE:
-                self._raised_bar[key] = bar + TIGHTEN
-            case Verdict.ACCEPTED:
-                self._raised_bar[key] = max(0.0, bar - TIGHTEN / 2)
-            case Verdict.IGNORED:
-                self._raised_bar[key] = bar + TIGHTEN / 10  # silence says little
-            case Verdict.SNOOZED:
-                pass
+        """Learn from an answer, for every entity that the suggestion was about."""
+        self.revision += 1
+        for member in suggestion.members:
+            key = (suggestion.detector, member.entity_id)
+            if verdict is Verdict.INTENTIONAL:
+                self._silenced.add((*key, member.context_key))
+            elif verdict in _STEPS:
+                bar = self._raised_bar.get(key, 0.0) + _STEPS[verdict]
+                self._raised_bar[key] = max(LOWEST_BAR, bar)
 
     def control(self, event: Control) -> None:
         """Carry out a resident's instruction."""
@@ -163,19 +202,23 @@ class Policy:
     def effects(self, entity_id: str) -> dict[str, Any]:
         """Return what answers have changed for an entity, for `inkling explain`."""
         return {
+            "acts_unasked": {d: said for (d, e), said in sorted(self._permits.items()) if e == entity_id},
             "silenced": sorted([d, c] for d, e, c in self._silenced if e == entity_id),
             "raised_bar": {d: b for (d, e), b in sorted(self._raised_bar.items()) if e == entity_id and b},
         }
 
     def forget(self, entity_id: str) -> None:
         """Reset what answers have changed for an entity."""
+        self.revision += 1
         self._silenced = {s for s in self._silenced if s[1] != entity_id}
         self._raised_bar = {k: b for k, b in self._raised_bar.items() if k[1] != entity_id}
+        self._permits = {k: said for k, said in self._permits.items() if k[1] != entity_id}
 
     def rename(self, old: str, new: str) -> None:
         """Carry answers over to an entity's new id."""
         self._silenced = {(d, new if e == old else e, c) for d, e, c in self._silenced}
         self._raised_bar = {(d, new if e == old else e): b for (d, e), b in self._raised_bar.items()}
+        self._permits = {(d, new if e == old else e): said for (d, e), said in self._permits.items()}
 
     def _balance(self, at: datetime) -> float:
         if self._paid_at is None:
@@ -198,6 +241,7 @@ class Policy:
             "suggesting": self.suggesting,
             "silenced": sorted(map(list, self._silenced)),
             "raised_bar": sorted([d, e, b] for (d, e), b in self._raised_bar.items()),
+            "permits": sorted([d, e, said] for (d, e), said in self._permits.items()),
             "tokens": self._tokens,
             "paid_at": self._paid_at and self._paid_at.isoformat(),
             "first": self._first and self._first.isoformat(),
@@ -210,6 +254,7 @@ class Policy:
         self.learning, self.suggesting = data["learning"], data["suggesting"]
         self._silenced = {(d, e, c) for d, e, c in data["silenced"]}
         self._raised_bar = {(d, e): b for d, e, b in data["raised_bar"]}
+        self._permits = {(d, e): said for d, e, said in data.get("permits", ())}
         self._tokens = data["tokens"]
         self._paid_at = utc(data["paid_at"]) if data["paid_at"] else None
         self._first = utc(data["first"]) if data["first"] else None
@@ -218,3 +263,18 @@ class Policy:
 def matches(entity_id: str, globs: Iterable[str]) -> bool:
     """Whether an entity id matches any of the globs ("light.*", "*_door")."""
     return any(fnmatchcase(entity_id, glob) for glob in globs)
+
+
+def _is_freezer(entity_id: str, known: EntityState | None) -> bool:
+    name = f"{entity_id} {known.name if known else ''}".lower()
+    return any(word in name for word in FREEZING)
+
+
+def _permits(pattern: str, hunch: Hunch) -> bool:
+    """Whether a pattern allows to act. A glob means safe domains only; other things must be named."""
+    detector, colon, glob = pattern.rpartition(":")
+    if colon and detector != hunch.detector:
+        return False
+    if glob == hunch.entity_id:
+        return True
+    return hunch.entity_id.partition(".")[0] in SAFE_DOMAINS and fnmatchcase(hunch.entity_id, glob)

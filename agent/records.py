@@ -70,6 +70,7 @@ class Batch:
     changes: list[Change] = field(default_factory=list)  # (seq, change, state that it replaced)
     journal: list[tuple[int, datetime, Mapping[str, Any]]] = field(default_factory=list)  # with "kind"
     suggestions: list[Suggestion] = field(default_factory=list)
+    updates: list[Suggestion] = field(default_factory=list)  # alive ones that say something else now
     resolutions: list[Resolution] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     delivered: list[tuple[str, datetime]] = field(default_factory=list)  # suggestion ids

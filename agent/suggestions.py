@@ -28,6 +28,14 @@ class Mode(StrEnum):
     ACT = "act"  # acted already, as allowed
 
 
+class Severity(StrEnum):
+    """How much a suggestion matters. Only INFO waits for the budget and for the end of the quiet hours."""
+
+    INFO = "info"
+    WARNING = "warning"  # a way into the home, and nobody is awake and there
+    CRITICAL = "critical"  # water, smoke, gas, thawing food
+
+
 class Status(StrEnum):
     """Where a suggestion is in its life. OPEN and SNOOZED are alive, the others final."""
 
@@ -61,6 +69,16 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One entity that a suggestion is about."""
+
+    entity_id: str
+    context_key: str
+    raised_for: str  # the abnormal state; leaving it settles this entity's part
+    short: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Suggestion:
     """One thing worth a resident's attention, with all that is needed to check it and to act on it.
 
@@ -83,12 +101,21 @@ class Suggestion:
     context_key: str = ""
     raised_for: str = ""  # the abnormal state; leaving it resolves the suggestion
     clears_itself: bool = False  # the detector says when it is over, not the entity's state
+    severity: Severity = Severity.INFO
+    short: str = ""  # the finding in a few words after the entity's name
+    group: str = ""  # what joins it within the hour is one message with it
+    also: tuple[Member, ...] = ()  # the other entities of one incident
 
     @property
     def id(self) -> str:
         """Twelve hex digits, the same in every replay."""
         parts = (self.kind, self.detector, self.entity_id, self.raised_for, self.raised_at.isoformat())
         return hashlib.blake2s("\0".join(parts).encode(), digest_size=6).hexdigest()
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Every entity that it is about, the first one first."""
+        return (Member(self.entity_id, self.context_key, self.raised_for, self.short), *self.also)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the public form, as `inkling backtest`, MQTT and the command line show it."""
@@ -109,6 +136,10 @@ class Suggestion:
             "context": self.context_key,
             "raised_for": self.raised_for,
             "clears_itself": self.clears_itself,
+            "severity": self.severity.value,
+            "short": self.short,
+            "group": self.group,
+            "also": [[m.entity_id, m.context_key, m.raised_for, m.short] for m in self.also],
         }
 
     @classmethod
@@ -130,6 +161,10 @@ class Suggestion:
             context_key=data["context"],
             raised_for=data["raised_for"],
             clears_itself=data.get("clears_itself", False),
+            severity=Severity(data.get("severity", Severity.INFO)),
+            short=data.get("short", ""),
+            group=data.get("group", ""),
+            also=tuple(Member(*m) for m in data.get("also", ())),
         )
 
 
@@ -173,6 +208,35 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class Permit:
+    """A resident lets Inkling act unasked on what a detector finds about an entity, or no longer."""
+
+    at: datetime
+    entity_id: str
+    detector: str
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Undo what answers have changed for an entity: silences, raised bars, permissions."""
+
+    at: datetime
+    entity_id: str
+
+
+Request = Feedback | Control | Forget | Permit | Reset
+"""What a resident says, as the journal keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A suggestion that is alive says something else now: another entity has joined it."""
+
+    suggestion: Suggestion
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
     """A suggestion changed its status."""
 
@@ -193,10 +257,10 @@ class Command:
     undo: bool = False
 
 
-Output = Suggestion | Resolution | Command
+Output = Suggestion | Update | Resolution | Command
 
 
-def feedback_to_dict(event: Feedback | Control | Forget) -> dict[str, Any]:
+def request_to_dict(event: Request) -> dict[str, Any]:
     """Return the JSON form under which the journal keeps an input that isn't a device change."""
     match event:
         case Feedback():
@@ -214,11 +278,15 @@ def feedback_to_dict(event: Feedback | Control | Forget) -> dict[str, Any]:
             }
         case Forget():
             body = {"entity_id": event.entity_id, "renamed_to": event.renamed_to}
+        case Permit():
+            body = {"entity_id": event.entity_id, "detector": event.detector, "allowed": event.allowed}
+        case Reset():
+            body = {"entity_id": event.entity_id}
     return {"kind": type(event).__name__.lower(), "at": event.at.isoformat(), **body}
 
 
-def feedback_from_dict(data: Mapping[str, Any]) -> Feedback | Control | Forget:
-    """Rebuild from `feedback_to_dict`; raises ValueError or KeyError for anything else."""
+def request_from_dict(data: Mapping[str, Any]) -> Request:
+    """Rebuild from `request_to_dict`; raises ValueError or KeyError for anything else."""
     at = utc(data["at"])
     match data["kind"]:
         case "feedback":
@@ -235,6 +303,10 @@ def feedback_from_dict(data: Mapping[str, Any]) -> Feedback | Control | Forget:
             )
         case "forget":
             return Forget(at, str(data["entity_id"]), data.get("renamed_to"))
+        case "permit":
+            return Permit(at, str(data["entity_id"]), str(data["detector"]), bool(data["allowed"]))
+        case "reset":
+            return Reset(at, str(data["entity_id"]))
         case kind:
             raise ValueError(f"unknown input {kind!r}")
 

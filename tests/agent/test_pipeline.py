@@ -16,6 +16,7 @@ from agent.suggestions import (
     HomeMode,
     Mode,
     Resolution,
+    Severity,
     Status,
     Suggestion,
     Verdict,
@@ -292,7 +293,7 @@ def test_fold_of_the_log_is_snapshot_plus_tail(rows: list[tuple[str, str, float]
 def test_quiet_hours_over_midnight(now: str, expected: str) -> None:
     p = pipeline(quiet_hours=(time(22), time(7)))
     at = utc(now)
-    assert p.policy.deliver_at(at, p.context(at), urgent=False) == utc(expected)
+    assert p.policy.deliver_at(at, p.context(at), Severity.INFO) == utc(expected)
 
 
 def test_the_ticker_skips_outages_and_survives_a_clock_set_back() -> None:

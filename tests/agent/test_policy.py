@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.pipeline import Pipeline
 from agent.policy import Decision, Policy, PolicyConfig, matches
-from agent.suggestions import Command, Feedback, HomeMode, Output, Suggestion, Verdict
+from agent.suggestions import Command, Feedback, HomeMode, Output, Permit, Severity, Suggestion, Verdict
 from agent.ticker import Ticker, with_ticks
 from devices.context import Context, Occupancy
 from devices.state import HomeState
@@ -97,37 +97,43 @@ def test_ways_into_the_home_are_urgent_when_nobody_is_awake_and_there() -> None:
     home.apply(change("binary_sensor.door", "on", 0, attributes={"device_class": "door"}))
     home.apply(change("binary_sensor.leak", "on", 0, attributes={"device_class": "moisture"}))
     asleep = Context(T0, T0, Occupancy.ASLEEP, daylight=False)
-    assert not policy.urgent("binary_sensor.door", home, HERE)
-    assert policy.urgent("binary_sensor.door", home, asleep)
-    assert policy.urgent("lock.front", home, asleep)
-    assert policy.urgent("binary_sensor.leak", home, HERE)
-    assert not policy.urgent("light.never_seen", home, asleep)
+    home.apply(change("sensor.freezer", "-9", 0, attributes={"device_class": "temperature"}))
+
+    def severity(entity_id: str, context: Context) -> Severity:
+        return policy.severity(hunch(entity_id, T0), home, context)
+
+    assert severity("binary_sensor.door", HERE) is Severity.INFO
+    assert severity("binary_sensor.door", asleep) is Severity.WARNING
+    assert severity("lock.front", asleep) is Severity.WARNING
+    assert severity("binary_sensor.leak", HERE) is Severity.CRITICAL
+    assert severity("sensor.freezer", HERE) is Severity.CRITICAL
+    assert severity("light.never_seen", asleep) is Severity.INFO
     policy.mode = HomeMode.VACATION
-    assert policy.urgent("binary_sensor.door", home, HERE)
+    assert severity("binary_sensor.door", HERE) is Severity.WARNING
 
 
 def test_deciding_changes_nothing_and_says_why() -> None:
     policy = Policy(PolicyConfig(burst=1.0, exclude_detectors=("timing",)))
     policy.tick(T0)
     before = json.dumps(policy.to_dict())
-    decided = [policy.decide(hunch("light.a", T0), T0, HomeState(), HERE) for _ in range(3)]
+    decided = [policy.decide(hunch("light.a", T0), T0, Severity.INFO) for _ in range(3)]
     assert decided == [(Decision.SHOW, "within the budget")] * 3
     assert json.dumps(policy.to_dict()) == before
-    policy.pay(T0)
-    assert policy.decide(hunch("light.a", T0), T0, HomeState(), HERE)[0] is Decision.HOLD
+    policy.pay(hunch("light.a", T0), T0)
+    assert policy.decide(hunch("light.a", T0), T0, Severity.INFO)[0] is Decision.HOLD
     # half a hunch a day: the next token is full after two days
     for later, decision in ((timedelta(days=1.9), Decision.HOLD), (timedelta(days=2), Decision.SHOW)):
-        assert policy.decide(hunch("light.a", T0), T0 + later, HomeState(), HERE)[0] is decision
+        assert policy.decide(hunch("light.a", T0), T0 + later, Severity.INFO)[0] is decision
 
 
 def test_a_clock_set_back_starves_nobody() -> None:
     policy = Policy(PolicyConfig(per_day=1.0, burst=1.0, warmup=timedelta(days=1)))
     ahead = T0 + timedelta(days=365)
     policy.tick(ahead)
-    policy.pay(ahead)
+    policy.pay(hunch("light.a", T0), ahead)
     policy.tick(T0)
     later = T0 + timedelta(days=1)
-    assert policy.decide(hunch("light.a", T0), later, HomeState(), HERE)[0] is Decision.SHOW
+    assert policy.decide(hunch("light.a", T0), later, Severity.INFO)[0] is Decision.SHOW
 
 
 def test_globs() -> None:
@@ -142,9 +148,14 @@ def test_answers_move_with_an_entity_and_go_with_it() -> None:
     assert isinstance(suggestion, Suggestion)
     for verdict in (Verdict.INTENTIONAL, Verdict.REJECTED):
         p.policy.answer(suggestion, verdict)
-    expected = {"silenced": [["long_on", "any"]], "raised_bar": {"long_on": 0.5}}
+    p.policy.permit(Permit(T0, "light.a", "long_on", allowed=True))
+    expected = {
+        "acts_unasked": {"long_on": True},
+        "silenced": [["long_on", "any"]],
+        "raised_bar": {"long_on": 0.5},
+    }
     assert p.policy.effects("light.a") == expected
     p.policy.rename("light.a", "light.new")
     assert p.policy.effects("light.new") == expected
     p.policy.forget("light.new")
-    assert p.policy.effects("light.new") == {"silenced": [], "raised_bar": {}}
+    assert p.policy.effects("light.new") == {"acts_unasked": {}, "silenced": [], "raised_bar": {}}

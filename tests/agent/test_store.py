@@ -14,7 +14,7 @@ from agent.database import Access
 from agent.records import Appended, Batch, Document, Setting
 from agent.schema import from_micros, micros, snapshots
 from agent.store import Store
-from agent.suggestions import Command, Feedback, Resolution, Status, Verdict, feedback_to_dict
+from agent.suggestions import Command, Feedback, Resolution, Status, Verdict, request_to_dict
 from devices.events import Origin, Source, StateChange
 from tests.agent.log import T0, at, batch, change, many, suggestion
 
@@ -99,7 +99,7 @@ def test_more_attributes_than_the_writer_remembers(url: str, monkeypatch: pytest
 
 
 def feedback(minutes: float) -> dict[str, object]:
-    return feedback_to_dict(Feedback("abc", Verdict.REJECTED, at(minutes)))
+    return request_to_dict(Feedback("abc", Verdict.REJECTED, at(minutes)))
 
 
 def test_the_tail_is_in_order_of_sequence_numbers(url: str) -> None:
@@ -312,7 +312,7 @@ def test_forgetting_an_entity_leaves_nothing_of_it(url: str) -> None:
             Batch(
                 changes=batch([change(secret, minutes=i) for i in range(50)] + many(5)).changes,
                 journal=[
-                    (90, at(1), feedback_to_dict(Feedback(about.id, Verdict.REJECTED, at(1)))),
+                    (90, at(1), request_to_dict(Feedback(about.id, Verdict.REJECTED, at(1)))),
                     (91, at(2), feedback(2)),
                 ],
                 suggestions=[about, suggestion()],

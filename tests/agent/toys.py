@@ -69,6 +69,7 @@ def hunch(entity_id: str, since: datetime, score: float = 4.0) -> Hunch:
         abnormal_since=since,
         lasts=timedelta(hours=6),
         remedy="off",
+        group=entity_id,  # each its own message
     )
 
 
