@@ -1,0 +1,280 @@
+"""Surprise at an action, given what happened before, when, and what is on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from math import exp, log, log1p, log2
+from typing import Any, Final
+
+from hunches.backoff import BackOff, Row, pack, unpack
+
+X = Mapping[str, Any]
+ORDER: Final = 2  # longest suffix of the history that is a context of its own
+SKIPS: Final = 4  # each of the last actions is a context on its own: residents interleave what they do
+LOOKBACK: Final = 16  # actions of the history that count as company
+MAX_COMPANIONS: Final = 128  # of an action
+LOG2: Final = log(2.0)
+RESCALE: Final = 1e12  # weights start over before floats lose precision
+NOT_CATEGORIES: Final = frozenset({"history", "elapsed_s", "open"})
+
+
+class ActionSurprise:
+    """How much an action looks like a foreign one rather than this home's own, in nats.
+
+    -log p is dear for whatever is rare, and rare is not wrong. So each part of an event is compared with what
+    a foreign event would look like: something new with probability ½, else any known value; mixed half and
+    half with what the home does anyway (p₀: the part regardless of its context; K values known). A foreign
+    event need not be foreign in all its parts: each is so with probability ½.
+
+        s(e) = Σ_part log(½ + ½ q(part) / p(part | context)),  q(v) = ½ p₀(v) + ½ (½ if v is new else ½ / K)
+
+    The parts, p and p₀ by `BackOff`:
+
+    - the action: p(device | history) · p(action | device, its last action). The first is a mixture of the
+      last 1 and 2 actions and of each of the last 4 on its own, with weights learned online; a device is the
+      first item of a tuple, any other action is its own device;
+    - company: an action that never came without b among the last 16 (switching on before switching off) and
+      now does, or never with it: q/p = max_b P(b or no b) / P(b or no b | action), at least 1. What is open
+      counts as company;
+    - each category ("hour", "weekday", …) and whether its own device is open, given action and device;
+    - the time since the last action, in powers of two of seconds, given both actions.
+
+    `score_one` gives log(1 + exp s): minus the logarithm of the probability that the event is the home's own,
+    at even odds; log 2 when nothing is known. `score_sequence` does the same with the sum of the two largest
+    s(e): what doesn't belong is odd where it starts and where the usual goes on.
+
+    Everything fades: an event counts half after `half_life` events. Memory is bounded: of `max_contexts`
+    contexts a table the least recently used goes, of `max_actions` actions the one with the least weight.
+    An event costs O(levels of context + companions of the action), under 100 µs.
+
+    Parameters
+    ----------
+    half_life: number of events after which one counts half.
+    max_contexts: contexts kept, each part.
+    max_actions: actions kept.
+
+    >>> surprise = ActionSurprise()
+    >>> for day in range(30):
+    ...     for hour, y in (7, ("lamp", "on")), (7, ("lamp", "off")), (21, ("tv", "on")), (22, ("tv", "off")):
+    ...         surprise.learn_one({"hour": hour}, y)
+    >>> surprise.score_one({"hour": 21}, ("tv", "on")) < 0.5
+    True
+    >>> surprise.score_one({"hour": 7}, ("tv", "on")) > 2.0
+    True
+
+    References
+    ----------
+    Jelinek, F. and Mercer, R. L. (1980). Interpolated estimation of Markov source parameters from sparse
+    data (the mixture).
+    """
+
+    def __init__(
+        self, *, half_life: float = 20_000.0, max_contexts: int = 4096, max_actions: int = 512
+    ) -> None:
+        self.half_life = half_life
+        self.max_contexts = max_contexts
+        self.max_actions = max_actions
+        self._growth = 2.0 ** (1.0 / half_life)
+        self._unit = 1.0
+        self._actions = self._table()
+        self._experts = [self._table() for _ in range(SKIPS)]
+        self._trust = [1.0] * SKIPS
+        self._controls = self._table()
+        self._gaps = self._table()
+        self._categories: dict[str, BackOff] = {}
+        self._with: dict[Hashable, Row] = {}  # action -> its companions
+        self._company = Row()  # companions of any action
+        self._events = 0.0
+
+    def _table(self) -> BackOff:
+        return BackOff(max_contexts=self.max_contexts, max_values=self.max_actions)
+
+    def score_one(self, x: X, y: Hashable) -> float:
+        """Return the surprise at action `y` in circumstances `x`, in nats."""
+        return _softplus(self._evidence(x, y))
+
+    def explain_one(self, x: X, y: Hashable) -> dict[str, float]:
+        """Return log q / p of each part of the surprise, in nats; below 0 is more usual than not."""
+        parts = {"action": self._action(x, y), "company": self._alone(x, y)}
+        for name, value in _categories(x, y):
+            if name in self._categories:
+                parts[name] = self._ratio(self._categories[name], _by(y), value)
+        if x.get("elapsed_s") is not None:
+            parts["elapsed_s"] = self._ratio(self._gaps, _pair(x, y), _octave(x["elapsed_s"]))
+        return parts
+
+    def score_sequence(self, events: Sequence[tuple[X, Hashable]]) -> float:
+        """Return the surprise at a sequence of events, learning none of them."""
+        largest = sorted((self._evidence(x, y) for x, y in events), reverse=True)[:2]
+        return _softplus(sum(largest)) if largest else 0.0
+
+    def _evidence(self, x: X, y: Hashable) -> float:
+        return sum(_softplus(ratio) - LOG2 for ratio in self.explain_one(x, y).values())
+
+    def learn_one(self, x: X, y: Hashable) -> None:
+        """Learn that `y` was done in circumstances `x`."""
+        self._unit *= self._growth
+        if self._unit > RESCALE:
+            self._rescale()
+        unit = self._unit
+        history, device = _history(x), _device(y)
+        ps = self._expert_ps(history, device)
+        total = sum(t * p for t, p in zip(self._trust, ps, strict=False))
+        for i, p in enumerate(ps):
+            self._trust[i] += unit * self._trust[i] * p / total
+        for table, contexts in zip(self._experts, _suffixes(history), strict=False):
+            table.learn_one(contexts, device, unit)
+        self._actions.learn_one(((),), y, unit)
+        self._controls.learn_one(_last_control(history, device), y, unit)
+        self._meet(x, y)
+        for name, value in _categories(x, y):
+            if name not in self._categories:
+                self._categories[name] = self._table()
+            self._categories[name].learn_one(_by(y), value, unit)
+        if x.get("elapsed_s") is not None:
+            self._gaps.learn_one(_pair(x, y), _octave(x["elapsed_s"]), unit)
+
+    def _action(self, x: X, y: Hashable) -> float:
+        """Return log q / p of the action, given the history."""
+        history, device = _history(x), _device(y)
+        ps = self._expert_ps(history, device)
+        p = sum(t * p for t, p in zip(self._trust, ps, strict=False)) / sum(self._trust[: len(ps)])
+        if device != y and self._experts[0].knows(device):
+            p *= self._controls.p(_last_control(history, device), y, self._unit)
+        return log(self._foreign(self._actions, y) / p)
+
+    def _expert_ps(self, history: tuple[Hashable, ...], device: Hashable) -> list[float]:
+        contexts = _suffixes(history)
+        return [t.p(c, device, self._unit) for t, c in zip(self._experts, contexts, strict=False)]
+
+    def _ratio(self, table: BackOff, contexts: Sequence[Hashable], value: Hashable) -> float:
+        """Return log q / p of a value in a context."""
+        return log(self._foreign(table, value) / table.p(contexts, value, self._unit))
+
+    def _foreign(self, table: BackOff, value: Hashable) -> float:
+        """Return the probability of a value if the event were not the home's own."""
+        any_value = 0.5 / table.values() if table.knows(value) else 0.5
+        return 0.5 * table.p(((),), value, self._unit) + 0.5 * any_value
+
+    def _alone(self, x: X, y: Hashable) -> float:
+        """Return the largest log-likelihood ratio of what is, or is not, in an action's company."""
+        known, unit = self._with.get(y), self._unit
+        if known is None:
+            return 0.0
+        here, n, events = _company(x), self._actions.weight((), y), self._events
+        anyone, own, half = self._company.weights, known.weights, 0.5 * unit
+        worst = 1.0
+        for b in here:
+            base = (anyone.get(b, 0.0) + half) / (events + unit)
+            worst = max(worst, base * (n + unit) / (own.get(b, 0.0) + half))
+        for b, weight in own.items():
+            most = (n + unit) / (n + half - weight)  # if others never had it
+            if most > worst and b not in here:
+                worst = max(worst, most * (events + half - anyone.get(b, 0.0)) / (events + unit))
+        return log(worst)
+
+    def _meet(self, x: X, y: Hashable) -> None:
+        """Learn the company of an action."""
+        self._events = self._events + self._unit
+        row = self._with.setdefault(y, Row())
+        for b in _company(x):
+            for r, most in ((row, MAX_COMPANIONS), (self._company, self.max_actions)):
+                r.add(b, self._unit)
+                if len(r.weights) > most:
+                    r.drop()
+        if len(self._with) > self.max_actions:
+            self._with = {a: r for a, r in self._with.items() if self._actions.knows(a)}
+
+    def _rescale(self) -> None:
+        factor = 1.0 / self._unit
+        for table in self._tables().values():
+            table.scale(factor)
+        for row in (*self._with.values(), self._company):
+            row.scale(factor)
+        self._trust = [t * factor for t in self._trust]
+        self._events *= factor
+        self._unit = 1.0
+
+    def _tables(self) -> dict[str, BackOff]:
+        experts = {f"expert {i}": t for i, t in enumerate(self._experts)}
+        own = {"actions": self._actions, "controls": self._controls, "gaps": self._gaps}
+        return own | experts | {f"category {name}": t for name, t in self._categories.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable snapshot; actions must be str, numbers, None or tuples of them."""
+        return {
+            "unit": self._unit,
+            "events": self._events,
+            "trust": list(self._trust),
+            "tables": {name: table.to_dict() for name, table in self._tables().items()},
+            "with": [[pack(a), row.to_list()] for a, row in self._with.items()],
+            "company": self._company.to_list(),
+        }
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Restore from `to_dict` of the same configuration."""
+        self._unit, self._events = data["unit"], data["events"]
+        self._trust = list(data["trust"])
+        names = [n.removeprefix("category ") for n in data["tables"] if n.startswith("category ")]
+        self._categories = {name: self._table() for name in names}
+        for name, table in self._tables().items():
+            table.load(data["tables"][name])
+        self._with = {unpack(a): Row.from_list(row) for a, row in data["with"]}
+        self._company = Row.from_list(data["company"])
+
+
+def _history(x: X) -> tuple[Hashable, ...]:
+    return tuple(x.get("history") or ())[-LOOKBACK:]
+
+
+def _device(y: Hashable) -> Hashable:
+    """Return what an action is done to: the first item of a tuple, else the action itself."""
+    return y[0] if isinstance(y, tuple) and len(y) > 1 else y
+
+
+def _by(y: Hashable) -> tuple[Hashable, ...]:
+    device = _device(y)
+    return ((), ("action", y)) if device == y else ((), ("device", device), ("action", y))
+
+
+def _suffixes(history: tuple[Hashable, ...]) -> list[tuple[Hashable, ...]]:
+    """Return each expert's contexts: the last one and two actions, then the second last, the third last, …"""
+    if not history:
+        return [((), ("start",))]
+    chain: tuple[Hashable, ...] = ((), (history[-1],))
+    if len(history) > 1:
+        chain = (*chain, history[-2:])
+    return [chain, *(((), (history[-k],)) for k in range(2, min(SKIPS, len(history)) + 1))]
+
+
+def _last_control(history: tuple[Hashable, ...], device: Hashable) -> tuple[Hashable, ...]:
+    last = next((b for b in reversed(history) if _device(b) == device), None)
+    return ((), (device,), (device, last))
+
+
+def _company(x: X) -> dict[Hashable, None]:
+    company: dict[Hashable, None] = dict.fromkeys(_history(x))
+    for entity in sorted(x.get("open") or (), key=repr):  # a replay can't rely on the order of a set
+        company["open", entity] = None
+    return company
+
+
+def _categories(x: X, y: Hashable) -> Iterable[tuple[str, Hashable]]:
+    for name, value in x.items():
+        if name not in NOT_CATEGORIES and value is not None:
+            yield name, int(value) if isinstance(value, float) else value
+    if x.get("open") is not None:
+        yield "open", _device(y) in x["open"]
+
+
+def _pair(x: X, y: Hashable) -> tuple[Hashable, ...]:
+    history = _history(x)
+    return ((), (y,), (history[-1], y)) if history else ((), (y,))
+
+
+def _octave(seconds: float) -> int:
+    return int(log2(1.0 + seconds)) if seconds >= 0.0 else -1
+
+
+def _softplus(s: float) -> float:
+    return max(s, 0.0) + log1p(exp(-abs(s)))
