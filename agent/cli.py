@@ -7,6 +7,7 @@ import typer
 from agent.cli_answers import answers, explain_command
 from agent.cli_data import backtest_command, forget_command, import_command, record_command
 from agent.cli_service import demo_command, doctor_command, mode_command, run_command, status_command
+from agent.cli_trust import trust
 
 app = typer.Typer(
     name="inkling",
@@ -26,6 +27,7 @@ app.command("backtest")(backtest_command)
 app.command("explain")(explain_command)
 app.command("forget")(forget_command)
 app.add_typer(answers, name="suggestions")
+app.add_typer(trust, name="trust")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -21,11 +22,13 @@ from agent.cli_output import (
 )
 from agent.clock import Clock
 from agent.database import Access
+from agent.engine import POLICY
 from agent.errors import InklingError
+from agent.policy import Policy
 from agent.records import StoredSuggestion
 from agent.settings import load_settings
 from agent.store import Store
-from agent.suggestions import Status, Verdict
+from agent.suggestions import Mode, Status, Verdict
 
 answers = typer.Typer(help="List, show and answer suggestions.", no_args_is_help=True)
 
@@ -94,15 +97,14 @@ def show_command(suggestion_id: IdArgument, config: ConfigOption = None, as_json
 def _answer(suggestion_id: str, verdict: Verdict, config: Any, *, as_json: bool, **more: Any) -> None:
     with open_store(config, Access.INBOX) as store:
         found = find(store, suggestion_id)
-        wanted = (Status.ACCEPTED,) if verdict is Verdict.UNDONE else _ALIVE
-        if found.status not in wanted:
+        if not _can_be(verdict, found):
             raise InklingError(
                 f"suggestion {found.suggestion.id} is {found.status.value}: too late to {verdict.value} it",
                 hint="inkling suggestions list shows what can be answered",
             )
         body = {"suggestion_id": found.suggestion.id, "verdict": verdict.value, **more}
         item = store.inbox_put("feedback", body, Clock().now())
-        carried_out = _wait(store, item)
+        carried_out = wait_for(store, item)
         now = find(store, found.suggestion.id)
         commands = store.commands(found.suggestion.id)
     if as_json:
@@ -119,7 +121,15 @@ def _answer(suggestion_id: str, verdict: Verdict, config: Any, *, as_json: bool,
         out.print(f"  take it back with: inkling suggestions undo {now.suggestion.id}")
 
 
-def _wait(store: Store, item: int) -> bool:
+def _can_be(verdict: Verdict, found: StoredSuggestion) -> bool:
+    alive = found.status in _ALIVE
+    if verdict is not Verdict.UNDONE:
+        return alive
+    return found.status is Status.ACCEPTED or (alive and found.suggestion.mode is Mode.ACT)
+
+
+def wait_for(store: Store, item: int) -> bool:
+    """Wait a little for the daemon to carry out a request; return whether it has."""
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
         if not store.inbox_pending(item):
@@ -187,9 +197,11 @@ def explain_command(
         found = find(store, suggestion_id)
         commands = store.commands(found.suggestion.id)
         answered = _answers(store, found.suggestion.entity_id)
+        effects = policy_of(store).effects(found.suggestion.entity_id)
     body = found.to_dict() | {
         "commands": [{"entity_id": c.entity_id, "state": c.state, "at": c.at.isoformat()} for c in commands],
         "your_answers": answered,
+        "effects": effects,
     }
     if as_json:
         print_json(body)
@@ -211,7 +223,32 @@ def explain_command(
         *(("would do", f"{a.entity_id} → {a.state}") for a in s.actions if not commands),
     ]
     rows += [("you answered", f"{a['answer']} on {a['at'][:16]} to: {a['to']}") for a in answered]
+    rows += effect_rows(effects)
     table("", ("", ""), rows)
+    if effect_rows(effects):
+        out.print(f"Take back what your answers changed with: inkling trust reset {s.entity_id}")
+
+
+def policy_of(store: Store) -> Policy:
+    """Return what answers have changed, as the daemon last wrote it."""
+    policy = Policy()
+    for setting in store.settings():
+        if setting.key == POLICY:
+            policy.load(setting.value)
+    return policy
+
+
+def effect_rows(effects: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the effects of answers as (what, value) for people."""
+    acts = [
+        (f"acts unasked ({d})", "yes" if said else "no: asks") for d, said in effects["acts_unasked"].items()
+    ]
+    silences = [(f"not a problem ({d})", context) for d, context in effects["silenced"]]
+    bars = [
+        (f"bar ({d})", f"{bar:+.2f}: {'more' if bar > 0 else 'less'} surprise needed")
+        for d, bar in effects["raised_bar"].items()
+    ]
+    return [*acts, *silences, *bars]
 
 
 def _answers(store: Store, entity_id: str) -> list[dict[str, str]]:

@@ -125,6 +125,8 @@ def evidence_rows(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
 
     >>> evidence_rows({"n": 180, "median_s": 279, "longest": [{"seconds": 1186, "ended": "2026-03-12"}]})
     [('n', '180'), ('median', '4 min'), ('longest', '19 min (2026-03-12)')]
+    >>> evidence_rows({"contributions": {"kind_of_day": 0.5, "hour": -0.25}})
+    [('contributions', 'kind of day +0.50, hour -0.25')]
     """
     rows = []
     for key, value in evidence.items():
@@ -133,6 +135,8 @@ def evidence_rows(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
             name, text = key.removesuffix("_s").replace("_", " "), _span(int(value))
         elif isinstance(value, list):
             text = ", ".join(_in_words(item) for item in value)
+        elif isinstance(value, Mapping):
+            text = ", ".join(f"{k.replace('_', ' ')} {_signed(v)}" for k, v in value.items())
         rows.append((name, text))
     return rows
 
@@ -140,7 +144,13 @@ def evidence_rows(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _in_words(item: Any) -> str:
     if isinstance(item, Mapping) and set(item) == {"seconds", "ended"}:
         return f"{_span(int(item['seconds']))} ({str(item['ended'])[:16]})"
+    if isinstance(item, Mapping) and "title" in item:
+        return str(item["title"])  # another entity of the same message
     return str(item)
+
+
+def _signed(value: Any) -> str:
+    return f"{value:+.2f}" if isinstance(value, float) else str(value)
 
 
 def parse_span(text: str) -> timedelta:

@@ -34,6 +34,8 @@ log = structlog.get_logger()
 
 POLICY: Final = "policy"
 """Setting that shows other processes what answers have changed."""
+SNAPSHOT_VERSION: Final = 2
+"""Counts the forms that a snapshot has had; another one than this is relearned from the log."""
 SNAPSHOT_EVENTS: Final = 50_000
 """A snapshot is due after this many events, so that a start replays at most as many."""
 
@@ -201,6 +203,7 @@ class Engine:
         self._log_time()  # or a replay of the log alone would come less far
         self.commit()
         body = {
+            "version": SNAPSHOT_VERSION,
             "pipeline": self.pipeline.to_dict(),
             "ticked": self.ticker.last and self.ticker.last.isoformat(),
         }
@@ -215,7 +218,10 @@ class Engine:
     def restore(self, progress: Callable[[int], None] | None = None) -> int:
         """Load the newest snapshot and replay what came after it; return how many inputs were replayed."""
         after = 0
-        if (snapshot := self.store.load_snapshot()) is not None:
+        snapshot = self.store.load_snapshot()
+        if snapshot is not None and snapshot[1].get("version") != SNAPSHOT_VERSION:
+            log.info("what was learned is of another release: learning it again from the log")
+        elif snapshot is not None:
             after, body = snapshot
             self.pipeline.load(body["pipeline"])
             self._logged = self.ticker.last = utc(body["ticked"]) if body["ticked"] else None

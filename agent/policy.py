@@ -207,6 +207,10 @@ class Policy:
             "raised_bar": {d: b for (d, e), b in sorted(self._raised_bar.items()) if e == entity_id and b},
         }
 
+    def answered(self) -> list[str]:
+        """Return the entities for which answers have changed something."""
+        return sorted({s[1] for s in self._silenced} | {k[1] for k in (*self._raised_bar, *self._permits)})
+
     def forget(self, entity_id: str) -> None:
         """Reset what answers have changed for an entity."""
         self.revision += 1

@@ -144,6 +144,11 @@ class HunchSettings(_Section):
     quiet_hours: tuple[time, time] | None = (time(22, 30), time(7, 0))
     exclude_entities: tuple[str, ...] = ()
     exclude_detectors: tuple[str, ...] = ()
+    act: tuple[str, ...] = Field(
+        default=(),
+        description='what Inkling may put right unasked: "light.*", "dwell:switch.iron"; '
+        "a glob reaches lights, fans, media players and humidifiers only",
+    )
     detectors: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="parameters of single detectors, by name"
     )
@@ -156,7 +161,12 @@ class HunchSettings(_Section):
     def policy(self) -> PolicyConfig:
         """Return the policy's part."""
         return PolicyConfig(
-            self.per_day, self.burst, self.quiet_hours, self.exclude_entities, self.exclude_detectors
+            self.per_day,
+            self.burst,
+            self.quiet_hours,
+            self.exclude_entities,
+            self.exclude_detectors,
+            act=self.act,
         )
 
 

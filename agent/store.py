@@ -236,6 +236,12 @@ class Store:
         """Return goals, oldest first."""
         return self._documents(goals)
 
+    def knows(self, entity_id: str) -> bool:
+        """Whether the log has anything of an entity."""
+        with self.database.read() as conn:
+            found = sa.select(entities.c.id).where(entities.c.entity_id == entity_id)
+            return conn.execute(found).first() is not None
+
     def settings(self) -> list[Setting]:
         """Return the residents' settings for entities."""
         with self.database.read() as conn:

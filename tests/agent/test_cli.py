@@ -38,6 +38,7 @@ Run = Callable[..., Result]
 COMMANDS = [
     "run", "demo", "status", "doctor", "mode", "import", "record", "backtest", "explain", "forget",
     *(f"suggestions {v}" for v in ("list", "show", "accept", "reject", "intentional", "snooze", "undo")),
+    *(f"trust {v}" for v in ("list", "allow", "forbid", "reset")),
 ]  # fmt: skip
 
 
@@ -258,6 +259,25 @@ def test_an_answer_waits_for_the_daemon(run: Run, past: str, monkeypatch: pytest
     assert "it will carry this out when it starts" in run("suggestions", "reject", past).stdout
     told = as_json(run("suggestions", "reject", past, "--json"))
     assert (told["status"], told["carried_out"]) == ("open", False)
+
+
+def test_trust(run: Run, home: Living) -> None:
+    assert "Inkling asks before it does anything" in run("trust", "list").stdout
+    assert "May put light.lamp right by itself (dwell)" in run("trust", "allow", "light.lamp").stdout
+    run("suggestions", "reject", left_on(home))
+    expected = {"acts_unasked": {"dwell": True}, "silenced": [], "raised_bar": {"long_on": 0.5}}
+    listed = as_json(run("trust", "list", "--json"))
+    assert listed == {"act": [], "entities": {"light.lamp": expected}}
+    assert as_json(run("explain", left_on(home), "--json"))["effects"] == expected
+    text = run("explain", left_on(home)).stdout
+    assert "bar (long_on)" in text
+    assert "inkling trust reset light.lamp" in text
+    assert "Asks before it may" in run("trust", "forbid", "light.lamp", "--detector", "missing").stdout
+    assert "acts unasked (missing)" in run("trust", "list").stdout
+    told = as_json(run("trust", "reset", "light.lamp", "--json"))
+    assert told == {"entity_id": "light.lamp", "request": "reset", "carried_out": True}
+    assert as_json(run("trust", "list", "--json"))["entities"] == {}
+    assert "no events of light.lmap" in run("trust", "allow", "light.lmap", code=3).stderr
 
 
 def test_modes(run: Run, home: Living) -> None:

@@ -120,6 +120,15 @@ def test_a_restart_continues_as_if_nothing_had_happened(store: Store) -> None:
         assert state(engine(store)) == state(last), "from the snapshot and the log"
 
 
+def test_a_snapshot_of_another_release_is_learned_again(store: Store) -> None:
+    with store:
+        first = engine(store)
+        left_on(first)
+        first.commit()
+        store.save_snapshot(first._seq, {"pipeline": {"of": "another form"}, "ticked": None}, at(12))
+        assert state(engine(store)) == state(first)
+
+
 rows = st.lists(
     st.tuples(st.sampled_from(["light.a", "light.b"]), st.sampled_from(["on", "off"]), st.floats(0.1, 30)),
     min_size=1,
