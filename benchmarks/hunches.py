@@ -23,7 +23,6 @@ import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -163,7 +162,7 @@ def main() -> None:
     print("µs a change that the detectors take:", speed)
     if options.json:
         body = {"rows": [r.row() for r in [*results, *total]], "eligible": eligible, "us_per_change": speed,
-                "detail": [asdict(r) for r in results]}  # fmt: skip
+                "detail": [vars(r) for r in results]}  # fmt: skip
         options.json.write_text(json.dumps(body, indent=1))
 
 

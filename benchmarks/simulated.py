@@ -17,7 +17,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -186,7 +186,7 @@ def main() -> None:
     for row in totals:
         print_row(row)
     if options.json:
-        body = {"rows": [*(o.row() for o in outcomes), *totals], "detail": [asdict(o) for o in outcomes]}
+        body = {"rows": [*(o.row() for o in outcomes), *totals], "detail": [vars(o) for o in outcomes]}
         options.json.write_text(json.dumps(body, indent=1))
 
 
