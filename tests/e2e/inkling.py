@@ -37,7 +37,7 @@ url = "{database}"
 per_day = 10000
 burst = 1000
 quiet_hours = "off"
-exclude_detectors = ["timing"]
+exclude_detectors = ["timing", "missing", "conflict", "level", "silent"]
 [hunches.detectors.dwell]
 p_max = 0.2  # of a few seconds more or less nothing much can be known
 patience = {patience}

@@ -22,7 +22,10 @@ from tests.process import wait_for
 EVENT = "event.inkling_suggestion"
 DUE_S = 1200 * PATIENCE
 DOORS = ("accept", "cli", "fine", "hand", "renamed", "crash", "restart")
-PAST = [*((f"cover.day_{name}", "open", "closed") for name in DOORS), ("light.day_triple", "on", "off")]
+PAST = [
+    *((f"cover.day_{name}", "open", "closed") for name in DOORS),
+    *((f"light.day_{name}", "on", "off") for name in ("triple", "act")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def test_home_assistant_discovers_the_device(ha: HomeAssistant) -> None:
     states = ha.states()
     for name in ("learning", "suggesting"):
         assert states[f"switch.inkling_{name}"]["state"] == "on"
-    for name in ("accept", "reject", "snooze", "intentional"):
+    for name in ("accept", "reject", "snooze", "intentional", "undo"):
         assert states[f"button.inkling_{name}"]["state"] == "unknown"  # never pressed
     assert "raised" in states[EVENT]["attributes"]["event_types"]
     (rows,) = ha.ws({"type": "config/entity_registry/list"})
@@ -135,6 +138,47 @@ def test_the_command_line_lists_accepts_and_undoes(ha: HomeAssistant, inkling: I
         garage.report("closed")
         ha.wait_state(garage.entity_id, "closed")
         ha.wait_state("sensor.inkling_pending", "0")
+
+
+def test_what_is_allowed_is_done_unasked_until_it_is_taken_back(ha: HomeAssistant, inkling: Inkling) -> None:
+    """By the undo button once, and once by a resident who turns the light on again in Home Assistant."""
+    with ha.device("light", "day_act", delay_s=0.1) as lamp:
+        ha.wait_state(lamp.entity_id, "off")
+        with ha.events() as events:
+            raised = acted_on(lamp, inkling, events)
+            assert ha.wait_state("sensor.inkling_pending", "1")["attributes"]["top"]["id"] == raised["id"]
+            ha.call("button", "press", "button.inkling_undo")
+            lamp.wait_command("ON")
+            told(events, "undone", id=raised["id"])
+            assert permission(inkling, lamp) is False
+            asked = told(events, "raised", entity_id=lamp.entity_id, mode="ask")  # it is on, and stays on
+            lamp.report("OFF")
+            told(events, "resolved", id=asked["id"])
+        with ha.events() as events:
+            raised = acted_on(lamp, inkling, events)
+            ha.call("light", "turn_on", lamp.entity_id)
+            assert "put back to on by hand" in told(events, "undone", id=raised["id"])["why"]
+            assert permission(inkling, lamp) is False
+            lamp.report("OFF")
+            ha.wait_state("sensor.inkling_pending", "0")
+
+
+def acted_on(lamp: FakeDevice, inkling: Inkling, events: Events) -> dict[str, Any]:
+    """Leave a light on that Inkling may switch off, until it has."""
+    assert inkling.cli("trust", "allow", lamp.entity_id)["carried_out"]
+    start = now()
+    lamp.commands.clear()
+    lamp.report("ON")
+    raised = told(events, "raised", entity_id=lamp.entity_id, mode="act")
+    lamp.wait_command("OFF")
+    assert raised["title"].startswith("I have switched off Day act.")
+    assert inkling.wait_row(lamp.entity_id, "off", start).origin is Origin.AGENT
+    return raised
+
+
+def permission(inkling: Inkling, device: FakeDevice) -> bool | None:
+    effects = inkling.cli("trust", "list")["entities"].get(device.entity_id, {})
+    return effects.get("acts_unasked", {}).get("dwell")
 
 
 def test_not_a_problem_is_heard_once_and_for_all(ha: HomeAssistant, inkling: Inkling) -> None:
