@@ -9,6 +9,7 @@ from hunches.conformal import Conformal
 from hunches.fdr import MemLord
 
 _DAYS: Final = 180  # that are remembered
+_HIGHEST: Final = 50.0  # score
 
 
 class Verdict(NamedTuple):
@@ -28,16 +29,21 @@ class Calibration:
     level stands from the day's beginning, so a finding is answered when it comes: if p of its score is at
     most the level, p of the day's maximum is so, too.
 
-    A day with a finding that was let through counts as one on which nothing was wrong only in part: by the
-    share of the earlier days that were let through. So a rare fault doesn't hide the next one of its kind,
-    and a detector that has begun to find something every day is heard less and less. The resident's answer
-    (`answer_one`) settles the matter.
+    What is let through is mostly not what ordinary days are like. Such a day counts in what is known of
+    ordinary ones with the probability that it was one, which is Bayes' rule with the numbers at hand:
+
+        P(ordinary | let through) = min(1, q · (n + 1) / (c + 1))        q = (level + p) / 2
+
+    after c of n earlier days were let through; the lower its p, the less it counts. So a fault doesn't hide
+    the next one of its kind, and what happens often is heard less and less. The resident's answer
+    (`answer_one`) makes it 1 or 0.
 
     A home in which hardly anything goes wrong leaves the strict rate next to nothing to spend. With a budget
     of `per_day` interruptions, the rate is that among as many: at most alpha · (per_day + true ones) false a
     day, in the long run.
 
-    Memory: one score a detector and day, of the last 180 days. `admits` is O(days), `learn_one` O(1).
+    Memory: one score a detector and day, of the last 180 days. `admits` is O(days · log days),
+    `learn_one` O(1).
 
     Parameters
     ----------
@@ -84,14 +90,25 @@ class Calibration:
         """Return whether a finding of today is let through. Pure; `tick(day)` comes first."""
         if score < self.floor:
             return Verdict(admitted=False, p=1.0, level=self.level(detector))
-        known = self._days.get(detector) or self._unheard(day)
-        p, level = known.p(score, day=float(day)), self.level(detector)
+        p, level = self._record(detector, day).p(score, day=float(day)), self.level(detector)
         return Verdict(admitted=p <= level, p=p, level=level)
 
     def level(self, detector: str) -> float:
         """Return what p has to be at most today."""
         sharing = len(self._days) + (detector not in self._days)
         return self._fdr.threshold() / sharing
+
+    def bar(self, detector: str, day: int) -> float:
+        """Return the least score of today that is let through, to a hundredth; `_HIGHEST` at most."""
+        known, level = self._record(detector, day), self.level(detector)
+        low, high = self.floor, _HIGHEST
+        while high - low > 0.01:
+            middle = (low + high) / 2.0
+            if known.p(middle, day=float(day)) > level:
+                low = middle
+            else:
+                high = middle
+        return high
 
     def learn_one(self, detector: str, score: float, day: int) -> None:
         """Take note of a finding, after `admits`."""
@@ -107,22 +124,25 @@ class Calibration:
             self._day = day
 
     def _close(self, day: int) -> None:
-        let_through = {d for d, score in self._best.items() if self.admits(d, score, day).admitted}
-        for detector in self._best:
-            if detector not in self._days:
-                self._days[detector] = self._unheard(day)
+        verdicts = {d: self.admits(d, score, day) for d, score in self._best.items()}
+        self._days |= {d: self._record(d, day) for d in self._best}
         for detector, known in self._days.items():
-            weight = self._doubt(detector, day) if detector in let_through else 1.0
+            verdict, weight = verdicts.get(detector), 1.0
+            if verdict is not None and verdict.admitted:
+                weight = self._doubt(detector, day, (verdict.level + verdict.p) / 2.0)
             known.learn_one(self._best.get(detector, 0.0), day=float(day), weight=weight)
-        self._fdr.learn_batch(len(let_through))
+        self._fdr.learn_batch(sum(v.admitted for v in verdicts.values()))
         self._observed = min(_DAYS, self._observed + 1)
         self._best = {}
 
-    def _doubt(self, detector: str, day: int) -> float:
-        """Note that a finding was let through; return the share of earlier days on which one was."""
+    def _doubt(self, detector: str, day: int, q: float) -> float:
+        """Note that a finding was let through; return the probability that it was nothing."""
         earlier = [d for d in self._let_through.get(detector, []) if d > day - _DAYS]
         self._let_through[detector] = [*earlier, day]
-        return len(earlier) / max(1, self._observed)
+        return min(1.0, q * (self._observed + 1) / (len(earlier) + 1))
+
+    def _record(self, detector: str, day: int) -> Conformal:
+        return self._days.get(detector) or self._unheard(day)
 
     def _unheard(self, day: int) -> Conformal:
         """Return the record of a detector that has found nothing on any of the days observed."""

@@ -37,6 +37,15 @@ def test_only_what_the_home_does_not_know() -> None:
     assert not noisy.admits("dwell", 9.0, 30).admitted
 
 
+def test_the_bar_is_the_least_score_that_is_let_through() -> None:
+    for days in (0, 8, 30):
+        c, _ = lived(days)
+        for detector in ("dwell", "silent"):
+            bar = c.bar(detector, days)
+            assert c.admits(detector, bar, days).admitted
+            assert not c.admits(detector, bar - 0.011, days).admitted
+
+
 def test_nothing_below_the_floor() -> None:
     c, _ = lived(30)
     assert c.admits("dwell", 1.99, 30)[:2] == (False, 1.0)

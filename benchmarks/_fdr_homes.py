@@ -1,0 +1,168 @@
+"""Simulated homes for benchmarks/fdr.py: what the detectors find in them, and what of it is a fault."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from agent.assembly import DETECTORS
+from agent.pipeline import Pipeline
+from agent.policy import Policy
+from devices.context import Calendar, Context
+from devices.events import StateChange, Tick
+from devices.simulated_faults import FaultTruth, random_faults
+from devices.simulated_people import LocalClock
+from devices.simulator import HOMES, Simulation, simulate
+from devices.state import HomeState
+from hunches.calibration import Calibration
+from hunches.detector import Detector, Finding, Hunch
+
+ZONE = ZoneInfo("Europe/Berlin")
+START = datetime(2024, 2, 4, 23, tzinfo=UTC)  # a Monday in Berlin
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+CALM = 7  # days that random_faults leaves alone
+LEARN, JUDGE = 14, 60  # days
+FAULTS = 20
+FLOOR = 2.0
+STEPS = (2.0, 2.5, 3.0, 3.5, 4.0)  # scores at which a detector that speaks once is asked to
+
+Find = tuple[datetime, int, Hunch]
+
+
+class Listener:
+    """A detector that is heard and never speaks. The pipeline is driven as ever; nobody answers anyway."""
+
+    def __init__(self, detector: Detector, found: list[Find]) -> None:
+        self.name = detector.name
+        self._detector, self._found = detector, found
+        self.learn_one = detector.learn_one
+
+    def score_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> Iterable[Finding]:
+        at = event.at if isinstance(event, Tick) else event.received_at
+        for finding in self._detector.score_one(event, home, context):
+            if isinstance(finding, Hunch):
+                self._found.append((at, context.local.toordinal(), finding))
+        return ()
+
+
+def all_detectors() -> Iterator[tuple[Detector, bool]]:
+    """Make every detector speak from FLOOR on, and once more at each step; say which one is as it ships."""
+    for make in DETECTORS.values():
+        yield make(), True
+        known = inspect.signature(make).parameters
+        for step in STEPS:
+            if "p_max" in known:
+                yield make(p_max=10**-step), False
+            elif "threshold" in known and step == FLOOR:
+                yield make(threshold=step), False
+
+
+def found_in(simulation: Simulation) -> tuple[list[Find], list[Find]]:
+    """Return what the detectors say as they ship, and what they say from FLOOR on."""
+    shipped: list[Find] = []
+    every: list[Find] = []
+    listeners = [Listener(d, shipped if ships else every) for d, ships in all_detectors()]
+    pipe = Pipeline(Calendar(ZONE), listeners, Policy())
+    tick = START
+    for e in simulation.events:
+        while tick <= e.change.received_at:
+            pipe.step(Tick(tick))
+            tick += MINUTE
+        pipe.step(e.change)
+    return shipped, sorted(every, key=lambda f: (f[0], f[2].detector, f[2].entity_id, f[2].score))
+
+
+@dataclass
+class Home:
+    """A simulated home, and what was found in it."""
+
+    name: str
+    truth: list[FaultTruth]
+    device_of: dict[str, str]
+    shipped: list[Find]
+    every: list[Find]
+
+    @classmethod
+    def simulated(cls, name: str, seed: int, faults: int) -> Home:
+        plan, first = HOMES[name](), START.astimezone(ZONE).date() + timedelta(days=LEARN - CALM)
+        planted = random_faults(
+            plan, faults, first=first, days=JUDGE + CALM, seed=seed, clock=LocalClock(ZONE)
+        )
+        done = simulate(plan, start=START, days=LEARN + JUDGE, seed=seed, zone=ZONE, faults=planted)
+        truth = [t for t in done.truth.faults.values() if t.started_at is not None]
+        return cls(
+            name, truth, {e.entity_id: e.device or e.entity_id for e in plan.entities}, *found_in(done)
+        )
+
+    def causes(self, at: datetime, hunch: Hunch) -> set[str]:
+        """Return the faults that a hunch may be about."""
+        device = self.device_of[hunch.entity_id]
+        return {
+            t.fault.id
+            for t in self.truth
+            if self.device_of[t.fault.entity_id] == device
+            and t.started_at <= at
+            and (t.ended_at is None or at <= t.ended_at + HOUR)
+        }
+
+
+def calibrated(per_day: float) -> Callable[[Home], Iterator[Find]]:
+    def admitted(home: Home) -> Iterator[Find]:
+        calibration = Calibration(per_day=per_day, floor=FLOOR)
+        finds, day = home.every, START.astimezone(ZONE).toordinal()
+        for find in finds:
+            while day < find[1]:
+                day += 1
+                calibration.tick(day)
+            if calibration.admits(find[2].detector, find[2].score, day).admitted:
+                yield find
+            calibration.learn_one(find[2].detector, find[2].score, day)
+
+    return admitted
+
+
+METHODS: dict[str, Callable[[Home], Iterable[Find]]] = {
+    "detectors as they ship": lambda home: home.shipped,
+    "fixed threshold 3": lambda home: (f for f in home.every if f[2].score >= 3.0),
+    "fixed threshold 4": lambda home: (f for f in home.every if f[2].score >= 4.0),
+    "calibration, FDR 10%": calibrated(0.0),
+    "calibration, 1 in 2 days": calibrated(0.5),
+}
+
+
+def judged(homes: Sequence[Home], name: str, method: str) -> dict[str, object]:
+    said = false = 0
+    planted = heard = 0
+    shares = []
+    begin = START + timedelta(days=LEARN)
+    for home in homes:
+        once: dict[tuple[str, datetime], set[str]] = {}
+        for at, _, hunch in METHODS[method](home):
+            if at >= begin:  # one stretch of the abnormal is one hunch, whoever speaks of it
+                once.setdefault((hunch.entity_id, hunch.abnormal_since), home.causes(at, hunch))
+        mine = sum(not causes for causes in once.values())
+        said, false = said + len(once), false + mine
+        shares.append(mine / max(1, len(once)))
+        planted += len(home.truth)
+        heard += len(set().union(*once.values()))
+    return {
+        "scenario": name,
+        "method": method,
+        "said": said,
+        "false_share": round(false / max(1, said), 3),
+        "mean_fdp": round(sum(shares) / len(shares), 3),
+        "recall": round(heard / planted, 3) if planted else None,
+        "false_per_day": round(false / len(homes) / JUDGE, 4),
+    }
+
+
+def home_rows(n: int, seed: int) -> Iterator[dict[str, object]]:
+    """Yield a row for each kind of home, with faults and without, and method."""
+    for name in HOMES:
+        for faults in (FAULTS, 0):
+            homes = [Home.simulated(name, seed + i, faults) for i in range(n)]
+            for method in METHODS:
+                yield judged(homes, f"{name}, {faults} faults", method)
