@@ -13,10 +13,11 @@ from agent.settings import Settings, SettingsError
 from devices.context import Calendar
 from hunches.detector import Detector
 from hunches.dwell import Dwell
+from hunches.missing import Missing
 from hunches.silent import Silent
 from hunches.timing import Timing
 
-DETECTORS: Final[dict[str, type[Detector]]] = {d.name: d for d in (Dwell, Timing, Silent)}
+DETECTORS: Final[dict[str, type[Detector]]] = {d.name: d for d in (Dwell, Timing, Missing, Silent)}
 
 
 def build_pipeline(settings: Settings) -> Pipeline:
