@@ -7,22 +7,23 @@ from math import log
 from typing import Any, Final, Self
 
 CONCENTRATIONS: Final = (1.0, 8.0, 64.0, 512.0)
+JUDGED: Final = 4  # every fourth event judges them
 
 
 class BackOff:
     """Categorical distributions in nested contexts, each with the next coarser one as its Dirichlet prior.
 
-        p_0(v) = (n_0(v) + m / K) / (n_0 + m)                K: values known
+        p_0(v) = (n(v) + 1 / K) / (n + 1)                    all events; K: values known
         p_l(v) = (n_l(v) + m · p_{l-1}(v)) / (n_l + m)       l = 1, 2, ...: finer and finer contexts
         p(v)   = (1 - ν) · p_L(v)  for a known value,  ν for all unknown ones together
 
     ν = (N₁ + ½) / (N + 1) is Good and Turing's estimate, from the values seen once (N₁). How far contexts
     differ from one another is the home's to say: the concentration m is the one of 1, 8, 64 and 512 that
-    has predicted best so far (prequential likelihood). Weights fade: the caller gives events growing weights
-    and the weight of an event now, `unit`; the memory of how well m did fades with them.
+    has predicted best so far (prequential likelihood, on every fourth event). Counts fade by growing: the
+    caller gives the weight of an event now, `unit`, which grows from event to event.
 
-    Memory: `max_contexts` contexts a level, the least recently used goes first; of `max_values` values the
-    one with the least weight goes. `p` is O(levels), `learn_one` O(levels · 4).
+    Memory: `max_contexts` contexts, of which the least recently learned goes first, with `max_values` values
+    each, of which the one with the least weight goes. `p` and `learn_one` are O(levels).
 
     Parameters
     ----------
@@ -31,8 +32,8 @@ class BackOff:
 
     >>> hour = BackOff()
     >>> for day in range(20):
-    ...     hour.learn_one(((), "coffee"), 7); hour.learn_one(((), "lamp"), 21)
-    >>> hour.p(((), "coffee"), 7) > 0.9, hour.p(((), "coffee"), 21) < 0.1, hour.p(((), "tea"), 7) > 0.4
+    ...     hour.learn_one(["coffee"], 7); hour.learn_one(["lamp"], 21)
+    >>> hour.p(["coffee"], 7) > 0.9, hour.p(["coffee"], 21) < 0.1, hour.p(["tea"], 7) > 0.4
     (True, True, True)
 
     References
@@ -43,94 +44,95 @@ class BackOff:
     Dawid, A. P. (1984). Statistical theory: the prequential approach. J. R. Stat. Soc. A 147.
     """
 
-    __slots__ = ("_losses", "_n", "_once", "_rows", "_times", "max_contexts", "max_values")
+    __slots__ = (
+        "_concentration", "_losses", "_n", "_once", "_root", "_rows", "_times", "max_contexts", "max_values"
+    )  # fmt: skip
 
     def __init__(self, *, max_contexts: int = 4096, max_values: int = 512) -> None:
         self.max_contexts = max_contexts
         self.max_values = max_values
+        self._root = Row()
         self._rows: dict[Hashable, Row] = {}
         self._times: dict[Hashable, int] = {}  # how often each known value was learned, whatever its age
         self._once = 0  # how many of them once only
         self._n = 0
         self._losses = [0.0] * len(CONCENTRATIONS)  # nats of each concentration, fading like the counts
+        self._concentration = self._best()
 
     def __len__(self) -> int:
-        return len(self._rows)
-
-    def values(self) -> int:
-        """Return how many values are known."""
         return len(self._times)
 
-    def knows(self, value: Hashable) -> bool:
-        """Return whether a value was ever learned, and not dropped."""
+    def __contains__(self, value: Hashable) -> bool:
         return value in self._times
 
-    def weight(self, context: Hashable, value: Hashable) -> float:
-        """Return the weight of a value in a context."""
-        row = self._rows.get(context)
-        return row.weights.get(value, 0.0) if row else 0.0
+    def weight(self, value: Hashable) -> float:
+        """Return the weight of a value in all events."""
+        return self._root.weights.get(value, 0.0)
 
     def p_new(self) -> float:
         """Return the probability that the next value is one never seen."""
         return (self._once + 0.5) / (self._n + 1.0)
 
     def p(self, contexts: Sequence[Hashable], value: Hashable, unit: float = 1.0) -> float:
-        """Return the probability of a value; `contexts` from coarse to fine, the first the same for all."""
-        new = self.p_new()
-        if value not in self._times:
+        """Return the probability of a value in a context, given with those around it from coarse to fine."""
+        root, new = self._root, self.p_new()
+        weight = root.weights.get(value)
+        if weight is None:
             return new
-        m = CONCENTRATIONS[self._losses.index(min(self._losses))] * unit
-        rows, known = self._rows, len(self._times)
-        root = rows.get(contexts[0])
-        p = (root.weights.get(value, 0.0) + unit / known) / (root.total + unit) if root else 1.0 / known
-        for context in contexts[1:]:
-            row = rows.get(context)
+        p = (weight + unit / len(root.weights)) / (root.total + unit)
+        m = self._concentration * unit
+        for context in contexts:
+            row = self._rows.get(context)
             if row is not None:
                 p = (row.weights.get(value, 0.0) + m * p) / (row.total + m)
         return (1.0 - new) * p
 
     def learn_one(self, contexts: Sequence[Hashable], value: Hashable, unit: float = 1.0) -> None:
         """Count a value of weight `unit` in each of the contexts."""
+        rows = []
+        for context in contexts:
+            row = self._rows.pop(context, None) or Row()
+            self._rows[context] = row  # the last to go from now on
+            rows.append(row)
         times = self._times.get(value, 0)
-        if times:
-            self._judge(contexts, value, unit)
+        if times and not self._n % JUDGED:
+            self._judge(rows, value, unit)
         self._times[value] = times + 1
         self._once += (times == 0) - (times == 1)
         self._n += 1
-        for context in contexts:
-            row = self._rows.pop(context, None) or Row()
-            self._rows[context] = row  # now the last to go
+        for row in rows:
             row.add(value, unit)
             if len(row.weights) > self.max_values:
-                self._drop(context, row)
+                row.drop()
+        self._root.add(value, unit)
+        if len(self._times) > self.max_values:
+            self._forget_value()
         while len(self._rows) > self.max_contexts:
             del self._rows[next(iter(self._rows))]
 
-    def _judge(self, contexts: Sequence[Hashable], value: Hashable, unit: float) -> None:
+    def _judge(self, rows: Sequence[Row], value: Hashable, unit: float) -> None:
         """Charge each concentration with the probability that it gave to a value, known to be a known one."""
-        rows = [row for row in map(self._rows.get, contexts[1:]) if row is not None]
-        root = self._rows.get(contexts[0])
-        if root is None or not rows:
-            return  # all would pay the same
-        p_root = (root.weights.get(value, 0.0) + unit / len(self._times)) / (root.total + unit)
+        root = self._root
+        p_root = (root.weights[value] + unit / len(self._times)) / (root.total + unit)
         pairs = [(row.weights.get(value, 0.0), row.total) for row in rows]
         for i, concentration in enumerate(CONCENTRATIONS):
             p, m = p_root, concentration * unit
             for n, total in pairs:
                 p = (n + m * p) / (total + m)
             self._losses[i] -= unit * log(p)
+        self._concentration = self._best()
 
-    def _drop(self, context: Hashable, row: Row) -> None:
-        """Drop the least value of a context; from all there is to know, where the context is that of all."""
-        value = row.drop()
-        if context == ():
-            times = self._times.pop(value)
-            self._once -= times == 1
-            self._n -= times
+    def _best(self) -> float:
+        return CONCENTRATIONS[self._losses.index(min(self._losses))]
+
+    def _forget_value(self) -> None:
+        times = self._times.pop(self._root.drop())
+        self._once -= times == 1
+        self._n -= times
 
     def scale(self, factor: float) -> None:
         """Multiply all weights, when the unit starts over."""
-        for row in self._rows.values():
+        for row in (self._root, *self._rows.values()):
             row.scale(factor)
         self._losses = [loss * factor for loss in self._losses]
 
@@ -138,15 +140,111 @@ class BackOff:
         """Return a JSON-serialisable snapshot."""
         rows = [[pack(c), row.to_list()] for c, row in self._rows.items()]
         times = [[pack(v), n] for v, n in self._times.items()]
-        return {"rows": rows, "times": times, "losses": list(self._losses)}
+        return {"root": self._root.to_list(), "rows": rows, "times": times, "losses": list(self._losses)}
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict` of the same configuration."""
+        self._root = Row.from_list(data["root"])
         self._rows = {unpack(c): Row.from_list(row) for c, row in data["rows"]}
         self._times = {unpack(v): n for v, n in data["times"]}
         self._once = sum(n == 1 for n in self._times.values())
         self._n = sum(self._times.values())
         self._losses = list(data["losses"])
+        self._concentration = self._best()
+
+
+class Circular(BackOff):
+    """`BackOff` of a number on a circle, such as the hour: half of each event counts for the values beside.
+
+    Parameters
+    ----------
+    period: values are 0 to period - 1; anything else counts for itself.
+
+    >>> hour = Circular(24)
+    >>> for day in range(20):
+    ...     hour.learn_one((), 23)
+    >>> hour.p((), 0) > 0.2, hour.p((), 1) < 0.1
+    (True, True)
+    """
+
+    __slots__ = ("period",)
+
+    def __init__(self, period: int, *, max_contexts: int = 4096, max_values: int = 512) -> None:
+        super().__init__(max_contexts=max_contexts, max_values=max_values)
+        self.period = period
+
+    def learn_one(self, contexts: Sequence[Hashable], value: Hashable, unit: float = 1.0) -> None:
+        """Count a value of weight `unit`, and its neighbours, in each of the contexts."""
+        if not isinstance(value, int) or not 0 <= value < self.period:
+            super().learn_one(contexts, value, unit)
+            return
+        super().learn_one(contexts, value, 0.5 * unit)
+        super().learn_one(contexts, (value - 1) % self.period, 0.25 * unit)
+        super().learn_one(contexts, (value + 1) % self.period, 0.25 * unit)
+
+
+class Mixture:
+    """Weighted mean of several `BackOff` with other contexts, which one never has to choose from.
+
+        p(v) = Σ_i w_i p_i(v) / Σ_i w_i;   w_i grows by the share that i had in p of each value that came
+
+    A value is cheap if any of them explains it. The first one says which values are known.
+
+    >>> mixture = Mixture([BackOff(), BackOff()])
+    >>> for i in range(50):
+    ...     mixture.learn_one((["right", i % 2], ["no", i % 3]), i % 2)
+    >>> mixture.p(((0,), (0,)), 0) > 0.8, mixture.trust[0] > mixture.trust[1]
+    (True, True)
+
+    References
+    ----------
+    Jelinek, F. and Mercer, R. L. (1980). Interpolated estimation of Markov source parameters from sparse
+    data. Pattern Recognition in Practice.
+    """
+
+    __slots__ = ("tables", "trust")
+
+    def __init__(self, tables: Sequence[BackOff]) -> None:
+        self.tables = tables
+        self.trust = [1.0] * len(tables)
+
+    def p(self, views: Sequence[Sequence[Hashable]], value: Hashable, unit: float = 1.0) -> float:
+        """Return the probability of a value, given the contexts of each, or of the first few."""
+        if len(views) == 1:
+            return self.tables[0].p(views[0], value, unit)
+        total = weight = 0.0
+        for table, trust, contexts in zip(self.tables, self.trust, views, strict=False):
+            total += trust * table.p(contexts, value, unit)
+            weight += trust
+        return total / weight
+
+    def learn_one(self, views: Sequence[Sequence[Hashable]], value: Hashable, unit: float = 1.0) -> None:
+        """Count a value of weight `unit`, and how much of it each one foretold."""
+        if len(views) > 1:
+            shares = [
+                w * t.p(c, value, unit) for t, w, c in zip(self.tables, self.trust, views, strict=False)
+            ]
+            whole = sum(shares) / unit
+            for i, share in enumerate(shares):
+                self.trust[i] += share / whole
+        for table, contexts in zip(self.tables, views, strict=False):
+            table.learn_one(contexts, value, unit)
+
+    def scale(self, factor: float) -> None:
+        """Multiply all weights."""
+        self.trust = [w * factor for w in self.trust]
+        for table in self.tables:
+            table.scale(factor)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable snapshot."""
+        return {"trust": list(self.trust), "tables": [t.to_dict() for t in self.tables]}
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Restore from `to_dict` of the same configuration."""
+        self.trust = list(data["trust"])
+        for table, body in zip(self.tables, data["tables"], strict=True):
+            table.load(body)
 
 
 class Row:

@@ -6,14 +6,17 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import exp, log, log1p, log2
 from typing import Any, Final
 
-from hunches.backoff import BackOff, Row, pack, unpack
+from hunches.backoff import BackOff, Circular, Mixture, Row, pack, unpack
 
 X = Mapping[str, Any]
+History = tuple[Hashable, ...]
+Views = tuple[tuple[Hashable, ...], ...]
 ORDER: Final = 2  # longest suffix of the history that is a context of its own
 SKIPS: Final = 4  # each of the last actions is a context on its own: residents interleave what they do
 LOOKBACK: Final = 16  # actions of the history that count as company
 MAX_COMPANIONS: Final = 128  # of an action
 LOG2: Final = log(2.0)
+CIRCLES: Final = {"hour": 24}
 RESCALE: Final = 1e12  # weights start over before floats lose precision
 NOT_CATEGORIES: Final = frozenset({"history", "elapsed_s", "open"})
 
@@ -76,18 +79,26 @@ class ActionSurprise:
         self.max_actions = max_actions
         self._growth = 2.0 ** (1.0 / half_life)
         self._unit = 1.0
-        self._actions = self._table()
-        self._experts = [self._table() for _ in range(SKIPS)]
-        self._trust = [1.0] * SKIPS
-        self._controls = self._table()
-        self._gaps = self._table()
-        self._categories: dict[str, BackOff] = {}
+        self._actions = self._mixture(1)
+        self._devices = self._mixture(SKIPS)
+        self._controls = self._mixture(1)
+        self._gaps = self._mixture(2)
+        self._categories: dict[str, Mixture] = {}
         self._with: dict[Hashable, Row] = {}  # action -> its companions
         self._company = Row()  # companions of any action
         self._events = 0.0
 
+    def _mixture(self, n: int) -> Mixture:
+        return Mixture([self._table() for _ in range(n)])
+
     def _table(self) -> BackOff:
         return BackOff(max_contexts=self.max_contexts, max_values=self.max_actions)
+
+    def _category(self, name: str) -> Mixture:
+        if name not in CIRCLES:
+            return self._mixture(1)
+        circle = Circular(CIRCLES[name], max_contexts=self.max_contexts, max_values=self.max_actions)
+        return Mixture([self._table(), circle])
 
     def score_one(self, x: X, y: Hashable) -> float:
         """Return the surprise at action `y` in circumstances `x`, in nats."""
@@ -95,12 +106,14 @@ class ActionSurprise:
 
     def explain_one(self, x: X, y: Hashable) -> dict[str, float]:
         """Return log q / p of each part of the surprise, in nats; below 0 is more usual than not."""
-        parts = {"action": self._action(x, y), "company": self._alone(x, y)}
+        history = _history(x)
+        parts = {"action": self._action(history, y), "company": self._lonely(x, history, y)}
+        by = _by(y)
         for name, value in _categories(x, y):
             if name in self._categories:
-                parts[name] = self._ratio(self._categories[name], _by(y), value)
+                parts[name] = self._ratio(self._categories[name], (by, by), value)
         if x.get("elapsed_s") is not None:
-            parts["elapsed_s"] = self._ratio(self._gaps, _pair(x, y), _octave(x["elapsed_s"]))
+            parts["elapsed_s"] = self._ratio(self._gaps, _between(history, y), _octave(x["elapsed_s"]))
         return parts
 
     def score_sequence(self, events: Sequence[tuple[X, Hashable]]) -> float:
@@ -117,51 +130,42 @@ class ActionSurprise:
         if self._unit > RESCALE:
             self._rescale()
         unit = self._unit
-        history, device = _history(x), _device(y)
-        ps = self._expert_ps(history, device)
-        total = sum(t * p for t, p in zip(self._trust, ps, strict=False))
-        for i, p in enumerate(ps):
-            self._trust[i] += unit * self._trust[i] * p / total
-        for table, contexts in zip(self._experts, _suffixes(history), strict=False):
-            table.learn_one(contexts, device, unit)
+        unit, history, device, by = self._unit, _history(x), _device(y), _by(y)
         self._actions.learn_one(((),), y, unit)
+        self._devices.learn_one(_views(history), device, unit)
         self._controls.learn_one(_last_control(history, device), y, unit)
-        self._meet(x, y)
+        self._meet(x, history, y)
         for name, value in _categories(x, y):
             if name not in self._categories:
-                self._categories[name] = self._table()
-            self._categories[name].learn_one(_by(y), value, unit)
+                self._categories[name] = self._category(name)
+            self._categories[name].learn_one((by, by), value, unit)
         if x.get("elapsed_s") is not None:
-            self._gaps.learn_one(_pair(x, y), _octave(x["elapsed_s"]), unit)
+            self._gaps.learn_one(_between(history, y), _octave(x["elapsed_s"]), unit)
 
-    def _action(self, x: X, y: Hashable) -> float:
+    def _action(self, history: History, y: Hashable) -> float:
         """Return log q / p of the action, given the history."""
-        history, device = _history(x), _device(y)
-        ps = self._expert_ps(history, device)
-        p = sum(t * p for t, p in zip(self._trust, ps, strict=False)) / sum(self._trust[: len(ps)])
-        if device != y and self._experts[0].knows(device):
+        device = _device(y)
+        p = self._devices.p(_views(history), device, self._unit)
+        if device != y and device in self._devices.tables[0]:
             p *= self._controls.p(_last_control(history, device), y, self._unit)
         return log(self._foreign(self._actions, y) / p)
 
-    def _expert_ps(self, history: tuple[Hashable, ...], device: Hashable) -> list[float]:
-        contexts = _suffixes(history)
-        return [t.p(c, device, self._unit) for t, c in zip(self._experts, contexts, strict=False)]
-
-    def _ratio(self, table: BackOff, contexts: Sequence[Hashable], value: Hashable) -> float:
+    def _ratio(self, mixture: Mixture, views: Views, value: Hashable) -> float:
         """Return log q / p of a value in a context."""
-        return log(self._foreign(table, value) / table.p(contexts, value, self._unit))
+        return log(self._foreign(mixture, value) / mixture.p(views, value, self._unit))
 
-    def _foreign(self, table: BackOff, value: Hashable) -> float:
+    def _foreign(self, mixture: Mixture, value: Hashable) -> float:
         """Return the probability of a value if the event were not the home's own."""
-        any_value = 0.5 / table.values() if table.knows(value) else 0.5
-        return 0.5 * table.p(((),), value, self._unit) + 0.5 * any_value
+        table = mixture.tables[0]
+        any_value = 0.5 / len(table) if value in table else 0.5
+        return 0.5 * table.p((), value, self._unit) + 0.5 * any_value
 
-    def _alone(self, x: X, y: Hashable) -> float:
+    def _lonely(self, x: X, history: History, y: Hashable) -> float:
         """Return the largest log-likelihood ratio of what is, or is not, in an action's company."""
         known, unit = self._with.get(y), self._unit
         if known is None:
             return 0.0
-        here, n, events = _company(x), self._actions.weight((), y), self._events
+        here, n, events = _company(x, history), self._actions.tables[0].weight(y), self._events
         anyone, own, half = self._company.weights, known.weights, 0.5 * unit
         worst = 1.0
         for b in here:
@@ -173,40 +177,38 @@ class ActionSurprise:
                 worst = max(worst, most * (events + half - anyone.get(b, 0.0)) / (events + unit))
         return log(worst)
 
-    def _meet(self, x: X, y: Hashable) -> None:
+    def _meet(self, x: X, history: History, y: Hashable) -> None:
         """Learn the company of an action."""
         self._events = self._events + self._unit
         row = self._with.setdefault(y, Row())
-        for b in _company(x):
+        for b in _company(x, history):
             for r, most in ((row, MAX_COMPANIONS), (self._company, self.max_actions)):
                 r.add(b, self._unit)
                 if len(r.weights) > most:
                     r.drop()
         if len(self._with) > self.max_actions:
-            self._with = {a: r for a, r in self._with.items() if self._actions.knows(a)}
+            self._with = {a: r for a, r in self._with.items() if a in self._actions.tables[0]}
 
     def _rescale(self) -> None:
         factor = 1.0 / self._unit
-        for table in self._tables().values():
-            table.scale(factor)
+        for mixture in self._mixtures().values():
+            mixture.scale(factor)
         for row in (*self._with.values(), self._company):
             row.scale(factor)
-        self._trust = [t * factor for t in self._trust]
         self._events *= factor
         self._unit = 1.0
 
-    def _tables(self) -> dict[str, BackOff]:
-        experts = {f"expert {i}": t for i, t in enumerate(self._experts)}
-        own = {"actions": self._actions, "controls": self._controls, "gaps": self._gaps}
-        return own | experts | {f"category {name}": t for name, t in self._categories.items()}
+    def _mixtures(self) -> dict[str, Mixture]:
+        own = {"actions": self._actions, "devices": self._devices, "controls": self._controls}
+        own["gaps"] = self._gaps
+        return own | {f"category {name}": mixture for name, mixture in self._categories.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot; actions must be str, numbers, None or tuples of them."""
         return {
             "unit": self._unit,
             "events": self._events,
-            "trust": list(self._trust),
-            "tables": {name: table.to_dict() for name, table in self._tables().items()},
+            "mixtures": {name: mixture.to_dict() for name, mixture in self._mixtures().items()},
             "with": [[pack(a), row.to_list()] for a, row in self._with.items()],
             "company": self._company.to_list(),
         }
@@ -214,16 +216,15 @@ class ActionSurprise:
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict` of the same configuration."""
         self._unit, self._events = data["unit"], data["events"]
-        self._trust = list(data["trust"])
-        names = [n.removeprefix("category ") for n in data["tables"] if n.startswith("category ")]
-        self._categories = {name: self._table() for name in names}
-        for name, table in self._tables().items():
-            table.load(data["tables"][name])
+        names = [n.removeprefix("category ") for n in data["mixtures"] if n.startswith("category ")]
+        self._categories = {name: self._category(name) for name in names}
+        for name, mixture in self._mixtures().items():
+            mixture.load(data["mixtures"][name])
         self._with = {unpack(a): Row.from_list(row) for a, row in data["with"]}
         self._company = Row.from_list(data["company"])
 
 
-def _history(x: X) -> tuple[Hashable, ...]:
+def _history(x: X) -> History:
     return tuple(x.get("history") or ())[-LOOKBACK:]
 
 
@@ -234,26 +235,24 @@ def _device(y: Hashable) -> Hashable:
 
 def _by(y: Hashable) -> tuple[Hashable, ...]:
     device = _device(y)
-    return ((), ("action", y)) if device == y else ((), ("device", device), ("action", y))
+    return (y,) if device == y else (("device", device), y)
 
 
-def _suffixes(history: tuple[Hashable, ...]) -> list[tuple[Hashable, ...]]:
-    """Return each expert's contexts: the last one and two actions, then the second last, the third last, …"""
+def _views(history: History) -> Views:
+    """Return the last one and two actions, then the second last, the third last, … on its own."""
     if not history:
-        return [((), ("start",))]
-    chain: tuple[Hashable, ...] = ((), (history[-1],))
-    if len(history) > 1:
-        chain = (*chain, history[-2:])
-    return [chain, *(((), (history[-k],)) for k in range(2, min(SKIPS, len(history)) + 1))]
+        return ((),)
+    first = (history[-1],) if len(history) == 1 else (history[-1], history[-2:])
+    return (first, *((b,) for b in history[-2 : -SKIPS - 1 : -1]))
 
 
-def _last_control(history: tuple[Hashable, ...], device: Hashable) -> tuple[Hashable, ...]:
+def _last_control(history: History, device: Hashable) -> Views:
     last = next((b for b in reversed(history) if _device(b) == device), None)
-    return ((), (device,), (device, last))
+    return ((device, ("last", device, last)),)
 
 
-def _company(x: X) -> dict[Hashable, None]:
-    company: dict[Hashable, None] = dict.fromkeys(_history(x))
+def _company(x: X, history: History) -> dict[Hashable, None]:
+    company: dict[Hashable, None] = dict.fromkeys(history)
     for entity in sorted(x.get("open") or (), key=repr):  # a replay can't rely on the order of a set
         company["open", entity] = None
     return company
@@ -267,9 +266,12 @@ def _categories(x: X, y: Hashable) -> Iterable[tuple[str, Hashable]]:
         yield "open", _device(y) in x["open"]
 
 
-def _pair(x: X, y: Hashable) -> tuple[Hashable, ...]:
-    history = _history(x)
-    return ((), (y,), (history[-1], y)) if history else ((), (y,))
+def _between(history: History, y: Hashable) -> Views:
+    """Return the contexts of a gap: the action that ends it, or the one that it follows, then both."""
+    if not history:
+        return ((y,),)
+    before, both = ("after", history[-1]), ("both", history[-1], y)
+    return (y, both), (before, both)
 
 
 def _octave(seconds: float) -> int:
