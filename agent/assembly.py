@@ -11,13 +11,14 @@ from agent.pipeline import Pipeline
 from agent.policy import Policy
 from agent.settings import Settings, SettingsError
 from devices.context import Calendar
+from hunches.conflict import Conflict
 from hunches.detector import Detector
 from hunches.dwell import Dwell
 from hunches.missing import Missing
 from hunches.silent import Silent
 from hunches.timing import Timing
 
-DETECTORS: Final[dict[str, type[Detector]]] = {d.name: d for d in (Dwell, Timing, Missing, Silent)}
+DETECTORS: Final[dict[str, type[Detector]]] = {d.name: d for d in (Dwell, Timing, Missing, Silent, Conflict)}
 
 
 def build_pipeline(settings: Settings) -> Pipeline:
