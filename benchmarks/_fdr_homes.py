@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import log10
 from zoneinfo import ZoneInfo
 
 from agent.assembly import DETECTORS
@@ -26,8 +27,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 CALM = 7  # days that random_faults leaves alone
 LEARN, JUDGE = 14, 60  # days
 FAULTS = 20
-FLOOR = 2.0
-STEPS = (2.0, 2.5, 3.0, 3.5, 4.0)  # scores at which a detector that speaks once is asked to
+STEPS = (0.5, 1.0, 1.5, 2.0)  # decades above its bar at which a detector that speaks once is asked again
 
 Find = tuple[datetime, int, Hunch]
 
@@ -48,31 +48,27 @@ class Listener:
         return ()
 
 
-def all_detectors() -> Iterator[tuple[Detector, bool]]:
-    """Make every detector speak from FLOOR on, and once more at each step; say which one is as it ships."""
+def floors() -> dict[str, float]:
+    """Return the score from which each detector speaks as it ships."""
+    made = [make() for make in DETECTORS.values()]
+    return {d.name: -log10(d.p_max) if hasattr(d, "p_max") else d.threshold for d in made}
+
+
+def found_in(simulation: Simulation) -> list[Find]:
+    """Return what the detectors say, and say again when it is rarer still."""
+    found: list[Find] = []
+    made = [make() for make in DETECTORS.values()]
     for make in DETECTORS.values():
-        yield make(), True
-        known = inspect.signature(make).parameters
-        for step in STEPS:
-            if "p_max" in known:
-                yield make(p_max=10**-step), False
-            elif "threshold" in known and step == FLOOR:
-                yield make(threshold=step), False
-
-
-def found_in(simulation: Simulation) -> tuple[list[Find], list[Find]]:
-    """Return what the detectors say as they ship, and what they say from FLOOR on."""
-    shipped: list[Find] = []
-    every: list[Find] = []
-    listeners = [Listener(d, shipped if ships else every) for d, ships in all_detectors()]
-    pipe = Pipeline(Calendar(ZONE), listeners, Policy())
+        if "p_max" in inspect.signature(make).parameters:
+            made += [make(p_max=make().p_max / 10**step) for step in STEPS]
+    pipe = Pipeline(Calendar(ZONE), [Listener(d, found) for d in made], Policy())
     tick = START
     for e in simulation.events:
         while tick <= e.change.received_at:
             pipe.step(Tick(tick))
             tick += MINUTE
         pipe.step(e.change)
-    return shipped, sorted(every, key=lambda f: (f[0], f[2].detector, f[2].entity_id, f[2].score))
+    return sorted(found, key=lambda f: (f[0], f[2].detector, f[2].entity_id, f[2].score))
 
 
 @dataclass
@@ -82,8 +78,7 @@ class Home:
     name: str
     truth: list[FaultTruth]
     device_of: dict[str, str]
-    shipped: list[Find]
-    every: list[Find]
+    found: list[Find]
 
     @classmethod
     def simulated(cls, name: str, seed: int, faults: int) -> Home:
@@ -111,8 +106,8 @@ class Home:
 
 def calibrated(per_day: float) -> Callable[[Home], Iterator[Find]]:
     def admitted(home: Home) -> Iterator[Find]:
-        calibration = Calibration(per_day=per_day, floor=FLOOR)
-        finds, day = home.every, START.astimezone(ZONE).toordinal()
+        calibration = Calibration(per_day=per_day, floors=floors())
+        finds, day = home.found, START.astimezone(ZONE).toordinal()
         for find in finds:
             while day < find[1]:
                 day += 1
@@ -124,10 +119,14 @@ def calibrated(per_day: float) -> Callable[[Home], Iterator[Find]]:
     return admitted
 
 
+def above(decades: float) -> Callable[[Home], Iterable[Find]]:
+    bars = {name: floor + decades for name, floor in floors().items()}
+    return lambda home: (f for f in home.found if f[2].score >= bars[f[2].detector])
+
+
 METHODS: dict[str, Callable[[Home], Iterable[Find]]] = {
-    "detectors as they ship": lambda home: home.shipped,
-    "fixed threshold 3": lambda home: (f for f in home.every if f[2].score >= 3.0),
-    "fixed threshold 4": lambda home: (f for f in home.every if f[2].score >= 4.0),
+    "detectors as they ship": lambda home: home.found,
+    "fixed: 10 times as rare": above(1.0),
     "calibration, FDR 10%": calibrated(0.0),
     "calibration, 1 in 2 days": calibrated(0.5),
 }

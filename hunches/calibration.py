@@ -50,6 +50,7 @@ class Calibration:
     alpha: share of what is let through that may be false.
     per_day: interruptions a day that the resident has agreed to, whatever is found; 0 is the strict rate.
     floor: detectors are to report every finding with a score from here on, and again as it rises.
+    floors: the same for those, by name, that speak from another score on.
     decay: factor a day by which the past is forgotten in the rate that is controlled: ten days or so.
     spend: share of what may be spent that a day gets.
     half_life_days: time in which the weight of a day's score halves.
@@ -73,11 +74,13 @@ class Calibration:
         alpha: float = 0.1,
         per_day: float = 0.0,
         floor: float = 2.0,
+        floors: Mapping[str, float] | None = None,
         decay: float = 0.9,
         spend: float = 0.5,
         half_life_days: float = 60.0,
     ) -> None:
         self.floor = floor
+        self.floors = dict(floors or {})
         self.half_life_days = half_life_days
         self._fdr = MemLord(alpha=alpha, granted=per_day / (1.0 - decay), decay=decay, spend=spend)
         self._days: dict[str, Conformal] = {}  # by detector: the largest scores of past days
@@ -88,7 +91,7 @@ class Calibration:
 
     def admits(self, detector: str, score: float, day: int) -> Verdict:
         """Return whether a finding of today is let through. Pure; `tick(day)` comes first."""
-        if score < self.floor:
+        if score < self._floor(detector):
             return Verdict(admitted=False, p=1.0, level=self.level(detector))
         p, level = self._record(detector, day).p(score, day=float(day)), self.level(detector)
         return Verdict(admitted=p <= level, p=p, level=level)
@@ -101,7 +104,7 @@ class Calibration:
     def bar(self, detector: str, day: int) -> float:
         """Return the least score of today that is let through, to a hundredth; `_HIGHEST` at most."""
         known, level = self._record(detector, day), self.level(detector)
-        low, high = self.floor, _HIGHEST
+        low, high = self._floor(detector), _HIGHEST
         while high - low > 0.01:
             middle = (low + high) / 2.0
             if known.p(middle, day=float(day)) > level:
@@ -113,7 +116,7 @@ class Calibration:
     def learn_one(self, detector: str, score: float, day: int) -> None:
         """Take note of a finding, after `admits`."""
         self.tick(day)
-        if score >= self.floor:
+        if score >= self._floor(detector):
             self._best[detector] = max(score, self._best.get(detector, 0.0))
 
     def tick(self, day: int) -> None:
@@ -142,17 +145,20 @@ class Calibration:
         return min(1.0, q * (self._observed + 1) / (len(earlier) + 1))
 
     def _record(self, detector: str, day: int) -> Conformal:
-        return self._days.get(detector) or self._unheard(day)
+        return self._days.get(detector) or self._unheard(detector, day)
 
-    def _unheard(self, day: int) -> Conformal:
+    def _unheard(self, detector: str, day: int) -> Conformal:
         """Return the record of a detector that has found nothing on any of the days observed."""
-        known = self._empty()
+        known = self._empty(detector)
         for i in range(self._observed):
             known.learn_one(0.0, day=float(day - i - 1))
         return known
 
-    def _empty(self) -> Conformal:
-        return Conformal(floor=self.floor, half_life_days=self.half_life_days, memory=_DAYS)
+    def _floor(self, detector: str) -> float:
+        return self.floors.get(detector, self.floor)
+
+    def _empty(self, detector: str) -> Conformal:
+        return Conformal(floor=self._floor(detector), half_life_days=self.half_life_days, memory=_DAYS)
 
     def answer_one(self, detector: str, day: int, *, mistaken: bool) -> None:
         """Learn from the resident's answer to a finding of an earlier day."""
@@ -178,7 +184,7 @@ class Calibration:
         self._fdr.load(data["fdr"])
         self._days = {}
         for detector, body in data["days"].items():
-            self._days[detector] = self._empty()
+            self._days[detector] = self._empty(detector)
             self._days[detector].load(body)
         self._day, self._best, self._observed = data["day"], dict(data["best"]), data["observed"]
         self._let_through = {d: list(days) for d, days in data["let_through"].items()}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from math import log10
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def ordinary(rng: Random, floor: float = 2.0) -> float:
     return score if score >= floor else 0.0
 
 
-def lived(days: int, seed: int = 1, **kwargs: float) -> tuple[Calibration, Random]:
+def lived(days: int, seed: int = 1, **kwargs: Any) -> tuple[Calibration, Random]:
     c, rng = Calibration(**kwargs), Random(seed)
     for day in range(days):
         c.tick(day)
@@ -52,6 +53,16 @@ def test_nothing_below_the_floor() -> None:
     before = c.to_dict()
     c.learn_one("dwell", 1.99, 30)
     assert c.to_dict() == before
+
+
+def test_each_detector_has_its_floor() -> None:
+    c, _ = lived(30, floors={"silent": 1.3})
+    assert c.admits("silent", 1.4, 30).p == pytest.approx(c.admits("level", 2.1, 30).p)
+    c.learn_one("silent", 1.4, 30)
+    c.tick(31)
+    other = Calibration(floors={"silent": 1.3})
+    other.load(json.loads(json.dumps(c.to_dict())))
+    assert other.admits("silent", 3.0, 31) == c.admits("silent", 3.0, 31)
 
 
 def test_a_detector_that_is_heard_for_the_first_time_has_the_quiet_days_behind_it() -> None:
