@@ -88,13 +88,11 @@ class Home:
         )
         done = simulate(plan, start=START, days=LEARN + JUDGE, seed=seed, zone=ZONE, faults=planted)
         truth = [t for t in done.truth.faults.values() if t.started_at is not None]
-        return cls(
-            name, truth, {e.entity_id: e.device or e.entity_id for e in plan.entities}, *found_in(done)
-        )
+        return cls(name, truth, {e.entity_id: e.device or e.entity_id for e in plan.entities}, found_in(done))
 
     def causes(self, at: datetime, hunch: Hunch) -> set[str]:
         """Return the faults that a hunch may be about."""
-        device = self.device_of[hunch.entity_id]
+        device = self.device_of.get(hunch.entity_id)
         return {
             t.fault.id
             for t in self.truth
