@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import sqrt
 from statistics import median
 from typing import Final, NamedTuple, Self
@@ -10,33 +10,36 @@ from typing import Final, NamedTuple, Self
 SLOTS: Final = 144  # a day, of ten minutes
 SLOT_H: Final = 24.0 / SLOTS
 DAYS: Final = 28
+HALF_LIFE_DAYS: Final = 10.0
+_FULL: Final = (1 << SLOTS) - 1
 _Z: Final = 2.326  # 99%
+_LEAST_H: Final = 0.5  # beyond the earliest and the latest
+_REACH_H: Final = 3.0  # before the usual last time, in which one that came counts
 
 
 class Usual(NamedTuple):
     """What usually happens by when; times are hours since the start of the day."""
 
     days: int  # that were looked at
-    hits: int  # on which it happened
+    hits: int  # on which it happened in time
     weight: float  # faded days
-    missed: float  # faded days on which it didn't happen
+    missed: float  # faded days on which it didn't
     start: float  # from when it counts
     time: float  # the usual one
-    due: float  # by when it has happened
     latest: float  # that it ever was
+    due: float  # by when it ought to have happened
 
 
 class DailyTimes:
-    """The ten-minute slots of each of the last 28 days in which something happened, a bit each.
+    """The ten-minute slots of the last 28 calendar days in which something happened, a bit each.
 
-    Memory: 28 integers of 144 bits. `mark` is O(1), the rest O(days).
+    Memory: 29 integers of 144 bits. `mark` and `of` are O(1).
 
     >>> times = DailyTimes()
-    >>> for day in range(10):
-    ...     _ = times.mark(day, 3.1 + 0.05 * day), times.mark(day, 12.0)
-    >>> usual = times.first(range(10), now=10)
-    >>> usual.hits, 3.2 < usual.time < 3.5 < usual.latest < 3.7 < usual.due < 6.0
-    (10, True)
+    >>> times.mark(3, 8.0), times.mark(3, 8.1), times.mark(4, 0.5)
+    (True, False, True)
+    >>> bin(times.of(3, starts=4)).count("1")  # the day from 04:00 on
+    2
     """
 
     __slots__ = ("masks",)
@@ -45,49 +48,21 @@ class DailyTimes:
         self.masks: dict[int, int] = {}
 
     def mark(self, day: int, hour: float) -> bool:
-        """Note that it happened on a day (a running number), hours after its start; return if that is new."""
+        """Note that it happened at an hour of a calendar day (a running number); return if that is new."""
         if day not in self.masks:
             self.masks = {d: m for d, m in self.masks.items() if day - DAYS <= d <= day + DAYS}
         before = self.masks.get(day, 0)
         self.masks[day] = before | 1 << slot_of(hour)
         return self.masks[day] != before
 
-    def between(self, day: int, start: float, end: float) -> int:
+    def of(self, day: int, starts: int) -> int:
+        """Return the slots of a day that starts at an hour."""
+        shift = slot_of(starts)
+        return (self.masks.get(day, 0) >> shift | self.masks.get(day + 1, 0) << (SLOTS - shift)) & _FULL
+
+    def between(self, day: int, starts: int, start: float, end: float) -> int:
         """Return in how many slots of a stretch of a day it happened."""
-        return (self.masks.get(day, 0) & _window(start, end)).bit_count()
-
-    def first(self, days: Iterable[int], now: int) -> Usual | None:
-        """Return by when it usually has happened for the first time of the day."""
-        return self._usual(days, now, 0.0)
-
-    def last(self, days: Sequence[int], now: int) -> Usual | None:
-        """Return by when the last one of the day usually has come, or one that might be the last."""
-        ends = [_highest(m) for d in days if (m := self.masks.get(d, 0))]
-        if not ends:
-            return None
-        usual = median(ends)
-        spread = median(abs(t - usual) for t in ends)
-        return self._usual(days, now, max(0.0, usual - min(3.0, max(1.25, 4.0 * spread))))
-
-    def _usual(self, days: Iterable[int], now: int, start: float) -> Usual | None:
-        window = _window(start, 24.0)
-        times: list[tuple[float, float]] = []
-        n = missed = 0.0
-        looked = 0
-        for day in days:
-            weight = 0.5 ** ((now - day) / 10.0)
-            looked, n = looked + 1, n + weight
-            found = self.masks.get(day, 0) & window
-            if found:
-                times.append((_lowest(found), weight))
-            else:
-                missed += weight
-        if len(times) < 2:
-            return None
-        usual = median(t for t, _ in times)
-        latest = max(t for t, _ in times)
-        due = max(latest + 0.5, upper_bound(times))
-        return Usual(looked, len(times), n, missed, start, usual, due, latest)
+        return (self.of(day, starts) & window(start, end)).bit_count()
 
     def to_dict(self) -> list[list[int]]:
         """Return a JSON-serialisable snapshot."""
@@ -101,32 +76,72 @@ class DailyTimes:
         return found
 
 
-def upper_bound(times: Sequence[tuple[float, float]], sd: float = 0.75, worth: float = 2.0) -> float:
-    """Return what a new time stays below with 99%: Student's prediction bound of weighted times, in hours.
+def first_of(days: Sequence[tuple[int, int]]) -> Usual | None:
+    """Return by when the first one of the day usually has come, of (age in days, slots of the day).
 
-    The variance is shrunk to `sd`² as if that had been seen `worth` times.
+    >>> usual = first_of([(age, 0b111 << (18 + age % 3)) for age in range(1, 12)])
+    >>> usual.hits, 3.0 < usual.time < usual.latest < 3.5 < usual.due < 6.5
+    (11, True)
     """
-    n = sum(w for _, w in times)
-    mean = sum(t * w for t, w in times) / n
-    variance = (sum(w * (t - mean) ** 2 for t, w in times) + worth * sd * sd) / (n + worth - 1.0)
-    nu, z = max(2.0, n + worth - 1.0), _Z
-    t99 = z + (z**3 + z) / (4 * nu) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu * nu)
-    return mean + t99 * sqrt(variance * (1.0 + 1.0 / n))
+    return _usual(days, 0.0)
+
+
+def last_of(days: Sequence[tuple[int, int]], late: Sequence[bool]) -> Usual | None:
+    """Return by when usually one has come that may be the last one of the day.
+
+    `late`: whether one came in the first hours of the day after, which is as good as at the end of the day.
+    """
+    days = [(age, m | (1 << (SLOTS - 1) if so else 0)) for (age, m), so in zip(days, late, strict=True)]
+    ends = [((m.bit_length() - 0.5) * SLOT_H, _weight(age)) for age, m in days if m]
+    if len(ends) < 2:
+        return None
+    usual, earliest = median(t for t, _ in ends), min(t for t, _ in ends)
+    start = min(earliest - _LEAST_H, 2.0 * usual - upper_bound([(2.0 * usual - t, w) for t, w in ends]))
+    return _usual(days, max(0.0, start, usual - _REACH_H))
+
+
+def _usual(days: Sequence[tuple[int, int]], start: float) -> Usual | None:
+    inside = window(start, 24.0)
+    found = [(((m & -m).bit_length() - 0.5) * SLOT_H, _weight(age)) for age, d in days if (m := d & inside)]
+    if len(found) < 2:
+        return None
+    weight = sum(_weight(age) for age, _ in days)
+    missed = weight - sum(w for _, w in found)
+    usual, latest = median(t for t, _ in found), max(t for t, _ in found)
+    due = max(latest + max(_LEAST_H, (latest - usual) / 2), upper_bound(found))
+    return Usual(len(days), len(found), weight, max(0.0, missed), start, usual, latest, due)
+
+
+def upper_bound(times: Sequence[tuple[float, float]], sd_h: float = 0.75, worth: float = 2.0) -> float:
+    """Return what a new time stays below with 99%: Student's prediction bound of (hour, weight).
+
+        c + t · s · √(1 + 1/n)        s² = (2 Σ w max(0, x - c)² + k σ²) / (n + k - 1)
+
+    c is the median: only the later half counts, mirrored, since an early one says nothing about late ones.
+    The variance is shrunk to σ = `sd_h` as if that had been seen k = `worth` times.
+    """
+    n, center = sum(w for _, w in times), median(t for t, _ in times)
+    nu = max(1.0, n + worth - 1.0)
+    later = sum(w * max(0.0, t - center) ** 2 for t, w in times)
+    return center + _t99(nu) * sqrt((2.0 * later + worth * sd_h * sd_h) / nu * (1.0 + 1.0 / n))
+
+
+def _t99(nu: float) -> float:
+    """Return Student's 99% quantile (Abramowitz and Stegun 26.7.5)."""
+    z = _Z
+    return z + (z**3 + z) / (4 * nu) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu * nu)
 
 
 def slot_of(hour: float) -> int:
-    """Return the slot of an hour since the start of the day."""
-    return min(SLOTS - 1, max(0, int(hour / SLOT_H)))
+    """Return the slot of an hour of the day."""
+    return min(SLOTS - 1, max(0, int(hour / SLOT_H + 1e-9)))
 
 
-def _window(start: float, end: float) -> int:
-    a, b = slot_of(start), min(SLOTS, max(0, int(end / SLOT_H)))
+def window(start: float, end: float) -> int:
+    """Return the slots of a stretch of the day, as bits."""
+    a, b = slot_of(start), min(SLOTS, max(0, int(end / SLOT_H + 1e-9)))
     return (1 << b) - (1 << a) if b > a else 0
 
 
-def _lowest(mask: int) -> float:
-    return ((mask & -mask).bit_length() - 0.5) * SLOT_H
-
-
-def _highest(mask: int) -> float:
-    return (mask.bit_length() - 0.5) * SLOT_H
+def _weight(age: int) -> float:
+    return float(0.5 ** (age / HALF_LIFE_DAYS))

@@ -49,6 +49,7 @@ class Silent:
     ----------
     once_in_days: how rare a silence has to be for one entity.
     min_reports: slots with a report that an entity needs before it is judged (faded weight).
+    min_a_day: the same a day: what reports less is used rarely anyway.
     min_age_days: time since its first report that it needs (for outages: the home's first).
     patience_h: shorter silences are never worth a word, hours.
     outage_h: the same for outages.
@@ -71,6 +72,7 @@ class Silent:
         *,
         once_in_days: float = 20.0,
         min_reports: float = 30.0,
+        min_a_day: float = 4.0,
         min_age_days: float = 3.0,
         patience_h: float = 1.0,
         outage_h: float = 1.0,
@@ -80,6 +82,7 @@ class Silent:
     ) -> None:
         self.threshold = log10(once_in_days)
         self.min_reports = min_reports
+        self.min_a_day = min_a_day
         self.min_age_s = min_age_days * _DAY_S
         self.patience_s = patience_h * 3600.0
         self.outage_s = outage_h * 3600.0
@@ -173,6 +176,7 @@ class Silent:
             known is not None
             and at - known.last.at >= self.patience_s
             and known.weight >= self.min_reports
+            and known.rate(at) >= self.min_a_day
             and at - known.first >= self.min_age_s
             and not self._is_alive(entity_id, home)
             and not _is_out(entity_id, home)
