@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import log10
 from typing import Any, ClassVar, Final
@@ -11,38 +10,21 @@ from typing import Any, ClassVar, Final
 from devices.context import Context
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
+from hunches.company import Company
 from hunches.detector import Hunch
+from hunches.episodes import Habit, Waiting, apart, clock, contributions, in_words
 from hunches.hours import HourProfile
 from hunches.priors import ACTIVE_STATES, Kind, kind_of
 from hunches.records import DailyRecords
 from hunches.wording import clip, name_of
 
 _DAY_S: Final = 86400.0
+_FORTNIGHT_S: Final = 14 * _DAY_S
+_SAME_HOUR: Final = 1.5  # hours apart at most
+_ODD_KEPT: Final = 6  # surprises that an entity's new habits are seen by
+_MOST_HEARD: Final = 64  # of an episode's company
 _LASTS: Final = timedelta(hours=3)  # that a hunch stays worth saying
 _NOT_PEOPLE: Final = frozenset({Origin.AGENT, Origin.AUTOMATION})
-
-
-@dataclass(slots=True)
-class _Habit:
-    """When one entity is activated."""
-
-    hours: HourProfile
-    first: float  # epoch seconds of the first activation
-    last: float  # of the last one, for bursts
-    episodes: int = 0
-    alone: float = 0.0  # episodes in which nothing else happened around it
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """An activation with nothing around it so far."""
-
-    state: str
-    at: float
-    hour: float
-    day: int
-    surprise: float  # of the hour alone
-    said: bool = False  # the hour alone was enough
 
 
 class Timing:
@@ -52,16 +34,19 @@ class Timing:
     the entity. Its surprise has two parts, -log10 of a tail probability each:
 
     1. the hour, by the entity's `HourProfile`, backed by the home's;
-    2. company: people who are up at an odd hour set off more than one sensor. An episode with no change of
-       any other entity from `before_min` before it until `after_min` after is alone, and adds -log10 of the
-       share of the entity's episodes that are (shrunk to the home's share).
+    2. company: the share of the entity's episodes with as little of its usual company, heard from
+       `before_min` before until `after_min` after it (`Company`): a door that opens without the hall's motion
+       is another event than one with it, also in a home where others are up.
 
-    A hunch is raised when the sum reaches `threshold` and passes the home's `DailyRecords`: the second
-    highest of the daily maxima of the last 60 days, and all of its own day. Automations and our own commands
-    neither teach nor count as company.
+    A hunch is raised when the sum reaches `threshold` and passes the home's `DailyRecords`, and all of its
+    own day. What comes at the same hour for a third time within a fortnight is a new habit, and no news.
+    Automations and our own commands neither teach nor count as company.
 
-    Memory: 48 counts and five numbers an entity. A change costs O(1), an episode O(48 · kernel), a tick
-    O(waiting episodes), of which there is at most one an entity and hardly ever more than one.
+    `ActionSurprise` isn't used here: it knows what came before an action, not what follows, and follows is
+    what an activation out of nowhere lacks.
+
+    Memory: 48 counts, 48 companions and a few numbers an entity. A change costs O(waiting episodes), of which
+    there is at most one an entity and hardly ever more than one; an episode O(48 · kernel + companions).
 
     Parameters
     ----------
@@ -70,7 +55,7 @@ class Timing:
     min_age_days: time since its first episode that it needs.
     burst_gap_min: activations that follow each other faster count once, minutes.
     before_min, after_min: the time around an episode in which others are company, minutes.
-    alone_trust: episodes that the home's share of lonely ones is worth.
+    habit_after: surprises at one hour within a fortnight after which another is a habit.
     half_life_days: time in which what was learned loses half its weight.
 
     >>> Timing().name
@@ -78,7 +63,7 @@ class Timing:
 
     References
     ----------
-    See `HourProfile` and `DailyRecords`.
+    See `HourProfile`, `Company` and `DailyRecords`.
     """
 
     name: ClassVar[str] = "timing"
@@ -90,9 +75,9 @@ class Timing:
         min_episodes: float = 12.0,
         min_age_days: float = 5.0,
         burst_gap_min: float = 30.0,
-        before_min: float = 15.0,
+        before_min: float = 10.0,
         after_min: float = 5.0,
-        alone_trust: float = 10.0,
+        habit_after: int = 2,
         half_life_days: float = 60.0,
     ) -> None:
         self.threshold = threshold
@@ -101,22 +86,21 @@ class Timing:
         self.burst_gap_s = burst_gap_min * 60.0
         self.before_s = before_min * 60.0
         self.after_s = after_min * 60.0
-        self.alone_trust = alone_trust
+        self.habit_after = habit_after
         self.half_life_days = half_life_days
-        self._habits: dict[str, _Habit] = {}
-        self._waiting: dict[str, _Waiting] = {}
+        self._habits: dict[str, Habit] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._home = HourProfile(half_life_days=half_life_days, backing=20.0)
         self._records = DailyRecords()
+        self._company = Company(window_s=self.before_s + self.after_s, half_life_days=half_life_days)
         self._episodes = 0
-        self._alone = 0
-        self._latest: list[tuple[str, float]] = []  # the last change, and the last one of another entity
         self._relevant: dict[str, bool] = {}
         self._asked: tuple[tuple[str, float, int] | None, float] = (None, 0.0)
 
     # -- scoring ----------------------------------------------------------------------------------
 
     def score_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> Iterable[Hunch]:
-        """Return activations at odd hours: at once if the hour says it all, else after a lonely wait."""
+        """Return activations at odd hours: at once if the hour says it all, else with its company known."""
         if isinstance(event, Tick):
             return self._score_waiting(event.at.timestamp(), home, context) if self._waiting else ()
         if not self._is_relevant(event):
@@ -125,27 +109,35 @@ class Timing:
         at = event.changed_at.timestamp()
         if kind is None or not self._is_episode(event.entity_id, at):
             return ()
-        seen = _Waiting(
+        seen = Waiting(
             event.new, at, context.hour, _day(context), self._surprise(event.entity_id, at, context)
         )
-        if not self._is_news(seen.surprise, seen.day):
+        if not self._is_news(event.entity_id, seen, seen.surprise):
             return ()
         return (self._hunch(event.entity_id, seen, seen.surprise, home, context),)
 
     def _score_waiting(self, at: float, home: HomeState, context: Context) -> list[Hunch]:
-        lonely = [
-            (self._with_loneliness(entity_id, seen), entity_id)
+        ripe = [
+            (self._with_company(entity_id, seen), entity_id)
             for entity_id, seen in self._waiting.items()
             if not seen.said and seen.at + self.after_s <= at
         ]
-        if not lonely:
+        if not ripe:
             return []
-        score, entity_id = max(lonely)
+        score, entity_id = max(ripe)
         seen = self._waiting[entity_id]
-        return [self._hunch(entity_id, seen, score, home, context)] if self._is_news(score, seen.day) else []
+        if not self._is_news(entity_id, seen, score):
+            return []
+        return [self._hunch(entity_id, seen, score, home, context)]
 
-    def _is_news(self, score: float, day: int) -> bool:
-        return score > self._bar(day) and score > self._records.best(day)
+    def _is_news(self, entity_id: str, seen: Waiting, score: float) -> bool:
+        if score <= self._bar(seen.day) or score <= self._records.best(seen.day):
+            return False
+        odd = self._habits[entity_id].odd
+        alike = [
+            at for hour, at in odd if apart(hour, seen.hour) <= _SAME_HOUR and seen.at - at < _FORTNIGHT_S
+        ]
+        return len(alike) < self.habit_after
 
     def _bar(self, day: int) -> float:
         return max(self.threshold, self._records.bar(day))
@@ -163,13 +155,13 @@ class Timing:
             return 0.0
         return -log10(max(1e-12, habit.hours.tail(context.hour, self._home.density())))
 
-    def _with_loneliness(self, entity_id: str, seen: _Waiting) -> float:
-        habit = self._habits.get(entity_id)
-        if habit is None or seen.surprise <= 0.0:
+    def _with_company(self, entity_id: str, seen: Waiting) -> float:
+        if seen.surprise <= 0.0:
             return 0.0
-        home = (self._alone + 1.0) / (self._episodes + 5.0)
-        share = (habit.alone + self.alone_trust * home) / (habit.episodes + self.alone_trust)
-        return seen.surprise - log10(min(1.0, share))
+        return seen.surprise - log10(self._share(entity_id, seen))
+
+    def _share(self, entity_id: str, seen: Waiting) -> float:
+        return self._company.share(entity_id, self._company.grade(entity_id, seen.heard, seen.at))
 
     def _is_episode(self, entity_id: str, at: float) -> bool:
         habit = self._habits.get(entity_id)
@@ -191,53 +183,71 @@ class Timing:
             known = self._relevant[change.entity_id] = kind_of(change.domain, None) is not None
         return known
 
-    def _hunch(
-        self, entity_id: str, seen: _Waiting, score: float, home: HomeState, context: Context
-    ) -> Hunch:
+    def _hunch(self, entity_id: str, seen: Waiting, score: float, home: HomeState, context: Context) -> Hunch:
         habit, known = self._habits[entity_id], home.get(entity_id)
         kind = kind_of(entity_id.partition(".")[0], known.device_class if known else None)
         still = known is not None and known.state == seen.state
-        lonely = score > seen.surprise
-        quiet = habit.hours.empty_around(seen.hour)
+        missing = self._missing(entity_id, seen, home) if score > seen.surprise else ""
+        words = in_words(kind, seen, habit, missing)
         return Hunch(
             detector=self.name,
             entity_id=entity_id,
             context_key=f"{seen.state}|{context.daypart.value}",
             score=score,
             threshold=self._bar(seen.day),
-            title=clip(_title(name_of(entity_id, home), kind, seen, habit, lonely=lonely)),
-            evidence={
-                "n": habit.episodes,
-                "hour": _clock(seen.hour),
-                "never_between": [_clock(h) for h in quiet] if quiet else None,
-                "days": int((seen.at - habit.first) / _DAY_S),
-                "p_hour": float(f"{10**-seen.surprise:.3g}"),
-                "alone": lonely,
-                "alone_before": round(habit.alone),
-                "bar": round(self._bar(seen.day), 3),
-            },
+            title=clip(f"{name_of(entity_id, home)} {words}."),
+            evidence=self._evidence(entity_id, seen, score),
             raised_for=seen.state if still or known is None else known.state,
             abnormal_since=datetime.fromtimestamp(seen.at, UTC),
             lasts=_LASTS,
             remedy=kind.rest if kind is not None and still else None,
+            short=words.partition(",")[0],
         )
+
+    def _missing(self, entity_id: str, seen: Waiting, home: HomeState) -> str:
+        """Return in words what company was missing; nothing where it was there."""
+        if not seen.heard:
+            return "nothing else moved"
+        usual = self._company.usual(entity_id, seen.at)
+        if usual is None or usual[0] in seen.heard:
+            return ""
+        return f"nothing came from {name_of(usual[0], home)}, as it does {10 * usual[1]:.0f} times in 10"
+
+    def _evidence(self, entity_id: str, seen: Waiting, score: float) -> dict[str, Any]:
+        habit, usual = self._habits[entity_id], self._company.usual(entity_id, seen.at)
+        quiet, waited = habit.hours.empty_around(seen.hour), score > seen.surprise
+        parts = {"hour": 10**-seen.surprise, "company": 10 ** (seen.surprise - score)}
+        return {
+            "n": habit.episodes,
+            "hour": clock(seen.hour),
+            "never_between": [clock(h) for h in quiet] if quiet else None,
+            "days": int((seen.at - habit.first) / _DAY_S),
+            "p_hour": float(f"{parts['hour']:.3g}"),
+            "alone": waited and not seen.heard,
+            "alone_before": round(self._company.alone(entity_id)),
+            "p_company": float(f"{parts['company']:.3g}") if waited else None,
+            "heard_around": sorted(seen.heard)[:8],
+            "usually_with": [usual[0], round(usual[1], 2)] if usual else None,
+            "bar": round(self._bar(seen.day), 3),
+            "contributions": contributions(parts),
+        }
 
     # -- learning ---------------------------------------------------------------------------------
 
     def learn_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> None:
-        """Learn the hour of an episode, and in time whether it had company."""
+        """Learn the hour of an episode, and in time what company it had."""
         if isinstance(event, Tick):
             if self._waiting:
-                self._settle_lonely(event.at.timestamp())
+                self._settle(event.at.timestamp())
             return
         if not self._is_relevant(event) or event.new in NOT_A_STATE or event.origin in _NOT_PEOPLE:
             return
         at = event.changed_at.timestamp()
         if self._waiting:
-            self._company_for_waiting(event.entity_id, at)
+            self._join_waiting(event.entity_id, at)
         if self._activated(event, home) is not None:
             self._learn_activation(event, at, context)
-        self._remember(event.entity_id, at)
+        self._company.heard(event.entity_id, at)
 
     def _learn_activation(self, change: StateChange, at: float, context: Context) -> None:
         entity_id, day = change.entity_id, at / _DAY_S
@@ -245,15 +255,15 @@ class Timing:
         habit = self._habits.get(entity_id)
         if habit is None:
             hours = HourProfile(half_life_days=self.half_life_days)
-            habit = self._habits[entity_id] = _Habit(hours, at, at)
+            habit = self._habits[entity_id] = Habit(hours, at, at)
         elif episode:
-            seen = _Waiting(
+            seen = Waiting(
                 change.new, at, context.hour, _day(context), self._surprise(entity_id, at, context)
             )
-            seen.said = self._is_news(seen.surprise, seen.day)
+            seen.said = self._is_news(entity_id, seen, seen.surprise)
             self._records.learn_one(seen.surprise, seen.day)
-            if self._alone_before(entity_id, at):
-                self._waiting[entity_id] = seen
+            seen.heard = [e for e in self._company.since(at, self.before_s) if e != entity_id][:_MOST_HEARD]
+            self._waiting[entity_id] = seen
         habit.last = at
         if episode:
             habit.episodes += 1
@@ -261,27 +271,25 @@ class Timing:
             habit.hours.learn_one(context.hour, day)
             self._home.learn_one(context.hour, day)
 
-    def _alone_before(self, entity_id: str, at: float) -> bool:
-        return all(abs(at - when) > self.before_s for other, when in self._latest if other != entity_id)
+    def _join_waiting(self, entity_id: str, at: float) -> None:
+        for other, seen in self._waiting.items():
+            if (
+                other != entity_id
+                and at - seen.at <= self.after_s
+                and entity_id not in seen.heard
+                and len(seen.heard) < _MOST_HEARD
+            ):
+                seen.heard.append(entity_id)
 
-    def _company_for_waiting(self, entity_id: str, at: float) -> None:
-        for other in [e for e, w in self._waiting.items() if e != entity_id and at - w.at <= self.after_s]:
-            del self._waiting[other]
-
-    def _settle_lonely(self, at: float) -> None:
+    def _settle(self, at: float) -> None:
         for entity_id in [e for e, w in self._waiting.items() if w.at + self.after_s <= at]:
             seen = self._waiting.pop(entity_id)
-            self._records.learn_one(self._with_loneliness(entity_id, seen), seen.day)
-            self._alone += 1
-            habit = self._habits.get(entity_id)
-            if habit is not None:
-                habit.alone += 1.0
-
-    def _remember(self, entity_id: str, at: float) -> None:
-        if self._latest and self._latest[0][0] == entity_id:
-            self._latest[0] = (entity_id, at)
-        else:
-            self._latest = [(entity_id, at), *self._latest[:1]]
+            score = self._with_company(entity_id, seen)
+            self._records.learn_one(score, seen.day)
+            self._company.learn_one(entity_id, seen.heard, seen.at)
+            if score >= self.threshold:
+                habit = self._habits[entity_id]
+                habit.odd = [*habit.odd, [seen.hour, seen.at]][-_ODD_KEPT:]
 
     # -- keeping ----------------------------------------------------------------------------------
 
@@ -290,35 +298,39 @@ class Timing:
         self._habits.pop(entity_id, None)
         self._waiting.pop(entity_id, None)
         self._relevant.pop(entity_id, None)
-        self._latest = [x for x in self._latest if x[0] != entity_id]
+        self._company.forget(entity_id)
+        for seen in self._waiting.values():
+            seen.heard = [e for e in seen.heard if e != entity_id]
         self._asked = (None, 0.0)
 
     def rename(self, old: str, new: str) -> None:
         """Carry what was learned over to an entity's new id."""
         if old == new:
             return
-        habit, seen = self._habits.get(old), self._waiting.get(old)
-        latest = [(new if e == old else e, at) for e, at in self._latest]
+        habit, waiting = self._habits.get(old), self._waiting.get(old)
+        self._company.rename(old, new)
+        for seen in self._waiting.values():
+            seen.heard = [new if e == old else e for e in seen.heard]
         self.forget(old)
-        self._latest = latest
         if habit is not None:
             self._habits[new] = habit
-        if seen is not None:
-            self._waiting[new] = seen
+        if waiting is not None:
+            self._waiting[new] = waiting
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""
         return {
             "habits": {
-                e: [h.hours.to_dict(), h.first, h.last, h.episodes, h.alone] for e, h in self._habits.items()
+                e: [h.hours.to_dict(), h.first, h.last, h.episodes, h.odd] for e, h in self._habits.items()
             },
             "waiting": {
-                e: [w.state, w.at, w.hour, w.day, w.surprise, w.said] for e, w in self._waiting.items()
+                e: [w.state, w.at, w.hour, w.day, w.surprise, w.said, list(w.heard)]
+                for e, w in self._waiting.items()
             },
             "home": self._home.to_dict(),
             "records": self._records.to_dict(),
-            "episodes": [self._episodes, self._alone],
-            "latest": [list(x) for x in self._latest],
+            "episodes": self._episodes,
+            "company": self._company.to_dict(),
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
@@ -327,34 +339,14 @@ class Timing:
         for entity_id, (hours, *rest) in data["habits"].items():
             profile = HourProfile(half_life_days=self.half_life_days)
             profile.load(hours)
-            self._habits[entity_id] = _Habit(profile, *rest)
-        self._waiting = {e: _Waiting(*w) for e, w in data["waiting"].items()}
+            self._habits[entity_id] = Habit(profile, *rest)
+        self._waiting = {e: Waiting(*w) for e, w in data["waiting"].items()}
         self._home.load(data["home"])
         self._records.load(data["records"])
-        self._episodes, self._alone = data["episodes"]
-        self._latest = [(e, at) for e, at in data["latest"]]
+        self._episodes = data["episodes"]
+        self._company.load(data["company"])
         self._relevant = {}
 
 
 def _day(context: Context) -> int:
     return context.local.toordinal()
-
-
-def _clock(hour: float) -> str:
-    minutes = int(hour * 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
-def _title(name: str, kind: Kind | None, seen: _Waiting, habit: _Habit, *, lonely: bool) -> str:
-    verb = kind.verb if kind is not None else f"became {seen.state}"
-    quiet = habit.hours.empty_around(seen.hour)
-    text = f"{name} {verb} at {_clock(seen.hour)}"
-    if quiet is not None:
-        text += f", which in {habit.episodes} times never happened between {' and '.join(map(_clock, quiet))}"
-        return text + (", and nothing else moved." if lonely else ".")
-    if lonely:
-        return (
-            text
-            + f" and nothing else moved, which is rare in {habit.episodes} times, above all at that hour."
-        )
-    return text + f", which in {habit.episodes} times hardly ever happened at that hour."

@@ -129,8 +129,17 @@ def test_hour_profile_backing() -> None:
 
 
 def test_records_keep_sixty_days() -> None:
-    r = DailyRecords(days=60, rank=2)
+    r = DailyRecords(days=60)
     for day in range(100):
         r.learn_one(100.0 - day, day)
-    assert r.bar(100) == pytest.approx(100 - 40)  # days 39 to 99 are kept, 39 is the highest
+    # days 39 to 99 are kept, 61 of them: the bar is the (1 + 6)th highest, that of day 45
+    assert r.bar(100) == pytest.approx(100 - 45)
     assert len(r.to_dict()["best"]) <= 62
+
+
+def test_a_record_of_long_ago_sets_no_bar_for_ever() -> None:
+    r = DailyRecords(rate=0.1)
+    r.learn_one(9.0, 0)
+    for day in range(1, 20):
+        r.learn_one(3.0, day)
+        assert r.bar(day) == (9.0 if day < 10 else 3.0)  # from ten other days on, the second highest
