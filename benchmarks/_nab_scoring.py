@@ -118,6 +118,19 @@ def evaluate(corpus: Sequence[Series], scores: Mapping[str, Sequence[float]], pr
     return Result(top[1], normalised(top[0], windows, profile), top[2], windows - top[2], top[3])
 
 
+def at_threshold(
+    corpus: Sequence[Series], scores: Mapping[str, Sequence[float]], profile: Profile, threshold: float
+) -> float:
+    """Return the normalised score at a given threshold."""
+    total, windows = 0.0, 0
+    for series in corpus:
+        found = detections(series, scores[series.name], threshold)
+        windows += len(found.hits)
+        total += sum(-profile.fn if i is None else profile.tp * series.places[i][0] for i in found.hits)
+        total += sum(profile.fp * series.places[i][0] for i in found.false)
+    return normalised(total, windows, profile)
+
+
 def normalised(total: float, windows: int, profile: Profile) -> float:
     """Return a total of weights as 0 (says nothing) to 100 (perfect)."""
     null, perfect = -profile.fn * windows, profile.tp * windows
@@ -145,12 +158,8 @@ def _judged(
         if len(given) != len(series.values):
             raise ValueError(f"{series.name}: {len(given)} scores of {len(series.values)} values")
         for i in range(series.probation, len(series.values)):
-            yield given[i], *_with_name(series, i)
-
-
-def _with_name(series: Series, i: int) -> tuple[float, str, int]:
-    weight, window = series.places[i]
-    return weight, series.name, window
+            weight, window = series.places[i]
+            yield given[i], weight, series.name, window
 
 
 def _places(rows: int, windows: Sequence[tuple[int, int]]) -> Iterator[tuple[float, int]]:

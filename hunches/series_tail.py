@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import accumulate
-from math import exp, floor, log, log10
+from math import exp, floor, inf, log, log10
 from typing import Any, Final, NamedTuple
 
 BINS_PER_OCTAVE: Final = 4
@@ -21,20 +22,22 @@ class _Fit(NamedTuple):
     start: float
     base: float
     slope: float
-    above: dict[int, float]  # weight in a bin and above it
+    bins: list[int]  # ascending
+    above: list[float]  # weight in a bin and above it
 
 
 class MagnitudeTail:
     """Tail probability of a positive magnitude, learned from a stream, scale-free.
 
-    Magnitudes are counted in logarithmic bins (four an octave). Below the tail the probability is the share
-    of the weight above; the tail is a Pareto distribution fitted to the largest tenth (one to `tail` of them)
-    by Hill's estimator, shrunk to a prior index:
+    Magnitudes are counted in logarithmic bins (four an octave), and P(D > d) is the share of the weight in
+    d's bin and above, (m + ½) / (n + 1). The largest tenth (one to `tail` of them) continue as a Pareto
+    distribution, fitted by Hill's estimator and shrunk to a prior index:
 
         P(D > d) = (k + ½) / (n + 1) · (d / u)^-α        α = (k + a) / (Σ ln(d_i / u) + a / α₀)
 
-    with the k largest d_i, the next one u, a = `prior_weight` and α₀ = `prior_index`. Series with large
-    bursts have a small α, so that one more burst is no news; elsewhere twice the largest is.
+    with the k largest d_i, all above u, a = `prior_weight` and α₀ = `prior_index`; the larger of the two
+    probabilities counts. So a spike that comes once a day is as rare as that, however far it is from the
+    rest; in a series with large bursts α is small, and one more is no news; elsewhere twice the largest is.
 
     Memory: at most 96 bins. `learn_one` is O(1); `score_one` O(1), after each 25 values O(bins).
 
@@ -58,7 +61,7 @@ class MagnitudeTail:
 
     __slots__ = ("_fit", "_new", "bins", "n", "prior_index", "prior_weight", "tail")
 
-    def __init__(self, *, tail: int = 20, prior_index: float = 4.0, prior_weight: float = 20.0) -> None:
+    def __init__(self, *, tail: int = 10, prior_index: float = 4.0, prior_weight: float = 20.0) -> None:
         self.tail = tail
         self.prior_index = prior_index
         self.prior_weight = prior_weight
@@ -74,14 +77,13 @@ class MagnitudeTail:
         if not self.bins:  # only zeros so far
             return log10(self.n + 1.0)
         fit = self._fitted()
-        if magnitude >= fit.start:
-            return (fit.base + fit.slope * log(magnitude / fit.start)) / _LN10
-        b = _bin(magnitude)
-        above = fit.above.get(b)
-        while above is None:
-            b += 1
-            above = fit.above.get(b)
-        return max(0.0, log10((self.n + 1.0) / (above + 0.5)))
+        score = inf
+        at = bisect_left(fit.bins, _bin(magnitude))
+        if at < len(fit.bins):
+            score = max(0.0, log10((self.n + 1.0) / (fit.above[at] + 0.5)))
+        if magnitude < fit.start:
+            return score
+        return min(score, (fit.base + fit.slope * log(magnitude / fit.start)) / _LN10)
 
     def learn_one(self, magnitude: float) -> None:
         """Count a magnitude; one that is not positive counts as smaller than any."""
@@ -103,8 +105,8 @@ class MagnitudeTail:
         fit = self._fitted()
         if -log(probability) >= fit.base:
             return fit.start * exp((-log(probability) - fit.base) / fit.slope)
-        for b in sorted(self.bins, reverse=True):
-            if (fit.above.get(b, 0.0) + 0.5) / (self.n + 1.0) >= probability:
+        for b, above in zip(reversed(fit.bins), reversed(fit.above), strict=True):
+            if (above + 0.5) / (self.n + 1.0) >= probability:
                 return exp((b + 1) * _STEP)
         return 0.0
 
@@ -131,13 +133,13 @@ class MagnitudeTail:
 
     def _fitted_now(self) -> _Fit:
         bins = sorted(self.bins, reverse=True)
-        above = dict(zip(bins, accumulate(self.bins[b] for b in bins), strict=True))
+        above = list(accumulate(self.bins[b] for b in bins))
         limit = max(1.0, min(self.tail, 0.1 * self.n))
-        top = bins[: 1 + sum(above[b] < limit for b in bins)]
-        start, k = exp(top[-1] * _STEP), above[top[-1]]
-        excess = sum(self.bins[b] * ((b + 0.5) * _STEP - log(start)) for b in top)
-        index = (k + self.prior_weight) / (excess + self.prior_weight / self.prior_index)
-        return _Fit(start, log((self.n + 1.0) / (k + 0.5)), index, above)
+        last = min(bisect_left(above, limit), len(bins) - 1)
+        start, k = exp(bins[last] * _STEP), above[last]
+        excess = sum(self.bins[b] * ((b + 0.5) * _STEP - log(start)) for b in bins[: last + 1])
+        slope = (k + self.prior_weight) / (excess + self.prior_weight / self.prior_index)
+        return _Fit(start, log((self.n + 1.0) / (k + 0.5)), slope, bins[::-1], above[::-1])
 
 
 def _bin(magnitude: float) -> int:
