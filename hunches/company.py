@@ -87,7 +87,7 @@ class Company:
     >>> company = Company(window_s=900.0)
     >>> for hour in range(200):
     ...     company.heard("binary_sensor.hall_motion", 3600.0 * hour)
-    ...     company.learn_one("binary_sensor.door", ["binary_sensor.hall_motion"], 3600.0 * hour)
+    ...     _ = company.learn_one("binary_sensor.door", ["binary_sensor.hall_motion"], 3600.0 * hour)
     >>> at = 3600.0 * 200
     >>> [company.grade("binary_sensor.door", heard, at) for heard in ([], ["binary_sensor.hall_motion"])]
     [0, 5]
