@@ -110,7 +110,10 @@ def markov(train: list[Sequence_]) -> Score:
 
 
 def counting(train: list[Sequence_]) -> Score:
-    """Return -log P(control | previous) - log P(hour | control) - log P(gap | previous), two largest."""
+    """Return -log P(control | previous) - log P(hour | control) - log P(gap | previous), two largest.
+
+    Half a count is added everywhere: of 1, 0.5, 0.1, 0.01 this serves it best.
+    """
     tables: list[dict[Hashable, Counter[int]]] = [defaultdict(Counter) for _ in range(3)]
     for sequence in train:
         for table, context, value in _facts(sequence):
@@ -119,7 +122,7 @@ def counting(train: list[Sequence_]) -> Score:
 
     def cost(table: int, context: Hashable, value: int) -> float:
         counts = tables[table].get(context, Counter())
-        return -log((counts[value] + 0.1) / (counts.total() + 0.1 * kinds[table]))
+        return -log((counts[value] + 0.5) / (counts.total() + 0.5 * kinds[table]))
 
     def score(sequence: Sequence_) -> float:
         costs = [0.0] * len(sequence)

@@ -7,7 +7,7 @@ from math import log
 from typing import Any, Final, Self
 
 CONCENTRATIONS: Final = (1.0, 8.0, 64.0, 512.0)
-JUDGED: Final = 4  # every fourth event judges them
+JUDGED: Final = 4  # every fourth event judges concentrations and trust: learning them can wait
 
 
 class BackOff:
@@ -17,7 +17,9 @@ class BackOff:
         p_l(v) = (n_l(v) + m · p_{l-1}(v)) / (n_l + m)       l = 1, 2, ...: finer and finer contexts
         p(v)   = (1 - ν) · p_L(v)  for a known value,  ν for all unknown ones together
 
-    ν = (N₁ + ½) / (N + 1) is Good and Turing's estimate, from the values seen once (N₁). How far contexts
+    ν = (N₁ + ½) / (N + 1) is Good and Turing's estimate, from the N occasions on which values came, and the
+    values that came on one only (N₁): events come in bursts, and Good and Turing's don't, so a value that came
+    within the last `burst` events is still the same occasion. How far contexts
     differ from one another is the home's to say: the concentration m is the one of 1, 8, 64 and 512 that
     has predicted best so far (prequential likelihood, on every fourth event). Counts fade by growing: the
     caller gives the weight of an event now, `unit`, which grows from event to event.
@@ -29,6 +31,7 @@ class BackOff:
     ----------
     max_contexts: how many contexts are kept.
     max_values: how many values a context keeps.
+    burst: within how many events a value isn't news; 0 where each event draws anew.
 
     >>> hour = BackOff()
     >>> for day in range(20):
@@ -45,25 +48,29 @@ class BackOff:
     """
 
     __slots__ = (
-        "_concentration", "_losses", "_n", "_once", "_root", "_rows", "_times", "max_contexts", "max_values"
+        "_concentration", "_last", "_losses", "_occasions", "_once", "_root", "_rows", "_total",
+        "burst", "max_contexts", "max_values", "n",
     )  # fmt: skip
 
-    def __init__(self, *, max_contexts: int = 4096, max_values: int = 512) -> None:
+    def __init__(self, *, max_contexts: int = 4096, max_values: int = 512, burst: int = 1) -> None:
+        self.burst = burst
         self.max_contexts = max_contexts
         self.max_values = max_values
         self._root = Row()
         self._rows: dict[Hashable, Row] = {}
-        self._times: dict[Hashable, int] = {}  # how often each known value was learned, whatever its age
-        self._once = 0  # how many of them once only
-        self._n = 0
+        self._occasions: dict[Hashable, int] = {}  # on how many a value was learned, whatever their age
+        self._last: dict[Hashable, int] = {}  # the event at which it was learned last
+        self._once = 0  # values with one occasion
+        self._total = 0  # occasions
+        self.n = 0  # events
         self._losses = [0.0] * len(CONCENTRATIONS)  # nats of each concentration, fading like the counts
         self._concentration = self._best()
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self._occasions)
 
     def __contains__(self, value: Hashable) -> bool:
-        return value in self._times
+        return value in self._occasions
 
     def weight(self, value: Hashable) -> float:
         """Return the weight of a value in all events."""
@@ -71,7 +78,7 @@ class BackOff:
 
     def p_new(self) -> float:
         """Return the probability that the next value is one never seen."""
-        return (self._once + 0.5) / (self._n + 1.0)
+        return (self._once + 0.5) / (self._total + 1.0)
 
     def p(self, contexts: Sequence[Hashable], value: Hashable, unit: float = 1.0) -> float:
         """Return the probability of a value in a context, given with those around it from coarse to fine."""
@@ -94,26 +101,35 @@ class BackOff:
             row = self._rows.pop(context, None) or Row()
             self._rows[context] = row  # the last to go from now on
             rows.append(row)
-        times = self._times.get(value, 0)
-        if times and not self._n % JUDGED:
+        if value in self._occasions and not self.n % JUDGED:
             self._judge(rows, value, unit)
-        self._times[value] = times + 1
-        self._once += (times == 0) - (times == 1)
-        self._n += 1
+        self._count(value)
+        for row in (self._root, *rows):
+            weights = row.weights  # Row.add, without the call
+            weights[value] = weights.get(value, 0.0) + unit
+            row.total += unit
         for row in rows:
-            row.add(value, unit)
             if len(row.weights) > self.max_values:
                 row.drop()
-        self._root.add(value, unit)
-        if len(self._times) > self.max_values:
+        if len(self._occasions) > self.max_values:
             self._forget_value()
         while len(self._rows) > self.max_contexts:
             del self._rows[next(iter(self._rows))]
 
+    def _count(self, value: Hashable) -> None:
+        block = self.n // self.burst
+        self.n += 1
+        if self._last.get(value) != block:
+            self._last[value] = block
+            times = self._occasions.get(value, 0)
+            self._occasions[value] = times + 1
+            self._once += (times == 0) - (times == 1)
+            self._total += 1
+
     def _judge(self, rows: Sequence[Row], value: Hashable, unit: float) -> None:
         """Charge each concentration with the probability that it gave to a value, known to be a known one."""
         root = self._root
-        p_root = (root.weights[value] + unit / len(self._times)) / (root.total + unit)
+        p_root = (root.weights[value] + unit / len(root.weights)) / (root.total + unit)
         pairs = [(row.weights.get(value, 0.0), row.total) for row in rows]
         for i, concentration in enumerate(CONCENTRATIONS):
             p, m = p_root, concentration * unit
@@ -126,9 +142,11 @@ class BackOff:
         return CONCENTRATIONS[self._losses.index(min(self._losses))]
 
     def _forget_value(self) -> None:
-        times = self._times.pop(self._root.drop())
+        value = self._root.drop()
+        times = self._occasions.pop(value)
+        del self._last[value]
         self._once -= times == 1
-        self._n -= times
+        self._total -= times
 
     def scale(self, factor: float) -> None:
         """Multiply all weights, when the unit starts over."""
@@ -139,16 +157,19 @@ class BackOff:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""
         rows = [[pack(c), row.to_list()] for c, row in self._rows.items()]
-        times = [[pack(v), n] for v, n in self._times.items()]
-        return {"root": self._root.to_list(), "rows": rows, "times": times, "losses": list(self._losses)}
+        known = [[pack(v), times, self._last[v]] for v, times in self._occasions.items()]
+        body = {"root": self._root.to_list(), "rows": rows, "known": known}
+        return body | {"n": self.n, "losses": list(self._losses)}
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict` of the same configuration."""
         self._root = Row.from_list(data["root"])
         self._rows = {unpack(c): Row.from_list(row) for c, row in data["rows"]}
-        self._times = {unpack(v): n for v, n in data["times"]}
-        self._once = sum(n == 1 for n in self._times.values())
-        self._n = sum(self._times.values())
+        self._occasions = {unpack(v): times for v, times, _ in data["known"]}
+        self._last = {unpack(v): last for v, _, last in data["known"]}
+        self._once = sum(times == 1 for times in self._occasions.values())
+        self._total = sum(self._occasions.values())
+        self.n = data["n"]
         self._losses = list(data["losses"])
         self._concentration = self._best()
 
@@ -169,8 +190,10 @@ class Circular(BackOff):
 
     __slots__ = ("period",)
 
-    def __init__(self, period: int, *, max_contexts: int = 4096, max_values: int = 512) -> None:
-        super().__init__(max_contexts=max_contexts, max_values=max_values)
+    def __init__(
+        self, period: int, *, max_contexts: int = 4096, max_values: int = 512, burst: int = 1
+    ) -> None:
+        super().__init__(max_contexts=max_contexts, max_values=max_values, burst=burst)
         self.period = period
 
     def learn_one(self, contexts: Sequence[Hashable], value: Hashable, unit: float = 1.0) -> None:
@@ -186,7 +209,7 @@ class Circular(BackOff):
 class Mixture:
     """Weighted mean of several `BackOff` with other contexts, which one never has to choose from.
 
-        p(v) = Σ_i w_i p_i(v) / Σ_i w_i;   w_i grows by the share that i had in p of each value that came
+        p(v) = Σ_i w_i p_i(v) / Σ_i w_i;   w_i grows by i's share in p of every fourth value
 
     A value is cheap if any of them explains it. The first one says which values are known.
 
@@ -220,7 +243,7 @@ class Mixture:
 
     def learn_one(self, views: Sequence[Sequence[Hashable]], value: Hashable, unit: float = 1.0) -> None:
         """Count a value of weight `unit`, and how much of it each one foretold."""
-        if len(views) > 1:
+        if len(views) > 1 and not self.tables[0].n % JUDGED:
             shares = [
                 w * t.p(c, value, unit) for t, w, c in zip(self.tables, self.trust, views, strict=False)
             ]

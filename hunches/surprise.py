@@ -16,6 +16,7 @@ SKIPS: Final = 4  # each of the last actions is a context on its own: residents 
 LOOKBACK: Final = 16  # actions of the history that count as company
 MAX_COMPANIONS: Final = 128  # of an action
 LOG2: Final = log(2.0)
+BURST: Final = 64  # events within which an hour, a device, … that came is still the same occasion
 CIRCLES: Final = {"hour": 24}
 RESCALE: Final = 1e12  # weights start over before floats lose precision
 NOT_CATEGORIES: Final = frozenset({"history", "elapsed_s", "open"})
@@ -46,6 +47,7 @@ class ActionSurprise:
     at even odds; log 2 when nothing is known. `score_sequence` does the same with the sum of the two largest
     s(e): what doesn't belong is odd where it starts and where the usual goes on.
 
+    A history that ends what was learned (or scored, in a sequence) last is known to be longer than given.
     Everything fades: an event counts half after `half_life` events. Memory is bounded: of `max_contexts`
     contexts a table the least recently used goes, of `max_actions` actions the one with the least weight.
     An event costs O(levels of context + companions of the action), under 100 µs.
@@ -82,55 +84,48 @@ class ActionSurprise:
         self._actions = self._mixture(1)
         self._devices = self._mixture(SKIPS)
         self._controls = self._mixture(1)
-        self._gaps = self._mixture(2)
+        self._gaps = self._mixture(2, burst=1)  # each gap is drawn anew
         self._categories: dict[str, Mixture] = {}
         self._with: dict[Hashable, Row] = {}  # action -> its companions
         self._company = Row()  # companions of any action
         self._events = 0.0
+        self._recent: History = ()  # what was learned last
 
-    def _mixture(self, n: int) -> Mixture:
-        return Mixture([self._table() for _ in range(n)])
-
-    def _table(self) -> BackOff:
-        return BackOff(max_contexts=self.max_contexts, max_values=self.max_actions)
+    def _mixture(self, n: int, burst: int = BURST) -> Mixture:
+        size = {"max_contexts": self.max_contexts, "max_values": self.max_actions}
+        return Mixture([BackOff(**size, burst=burst) for _ in range(n)])
 
     def _category(self, name: str) -> Mixture:
         if name not in CIRCLES:
             return self._mixture(1)
-        circle = Circular(CIRCLES[name], max_contexts=self.max_contexts, max_values=self.max_actions)
-        return Mixture([self._table(), circle])
+        size = {"max_contexts": self.max_contexts, "max_values": self.max_actions, "burst": BURST}
+        return Mixture([BackOff(**size), Circular(CIRCLES[name], **size)])
 
     def score_one(self, x: X, y: Hashable) -> float:
         """Return the surprise at action `y` in circumstances `x`, in nats."""
-        return _softplus(self._evidence(x, y))
+        return _softplus(_evidence(self.explain_one(x, y)))
 
     def explain_one(self, x: X, y: Hashable) -> dict[str, float]:
         """Return log q / p of each part of the surprise, in nats; below 0 is more usual than not."""
-        history = _history(x)
-        parts = {"action": self._action(history, y), "company": self._lonely(x, history, y)}
-        by = _by(y)
-        for name, value in _categories(x, y):
-            if name in self._categories:
-                parts[name] = self._ratio(self._categories[name], (by, by), value)
-        if x.get("elapsed_s") is not None:
-            parts["elapsed_s"] = self._ratio(self._gaps, _between(history, y), _octave(x["elapsed_s"]))
-        return parts
+        return self._parts(x, _longer(_history(x), self._recent), y)
 
     def score_sequence(self, events: Sequence[tuple[X, Hashable]]) -> float:
         """Return the surprise at a sequence of events, learning none of them."""
-        largest = sorted((self._evidence(x, y) for x, y in events), reverse=True)[:2]
-        return _softplus(sum(largest)) if largest else 0.0
-
-    def _evidence(self, x: X, y: Hashable) -> float:
-        return sum(_softplus(ratio) - LOG2 for ratio in self.explain_one(x, y).values())
+        scores, recent = [], ()
+        for x, y in events:
+            history: History = _longer(_history(x), recent)
+            scores.append(_evidence(self._parts(x, history, y)))
+            recent = _recent(history, y)
+        return _softplus(sum(sorted(scores)[-2:])) if scores else 0.0
 
     def learn_one(self, x: X, y: Hashable) -> None:
         """Learn that `y` was done in circumstances `x`."""
         self._unit *= self._growth
         if self._unit > RESCALE:
             self._rescale()
-        unit = self._unit
-        unit, history, device, by = self._unit, _history(x), _device(y), _by(y)
+        unit, device, by = self._unit, _device(y), _by(y)
+        history = _longer(_history(x), self._recent)
+        self._recent = _recent(history, y)
         self._actions.learn_one(((),), y, unit)
         self._devices.learn_one(_views(history), device, unit)
         self._controls.learn_one(_last_control(history, device), y, unit)
@@ -141,6 +136,15 @@ class ActionSurprise:
             self._categories[name].learn_one((by, by), value, unit)
         if x.get("elapsed_s") is not None:
             self._gaps.learn_one(_between(history, y), _octave(x["elapsed_s"]), unit)
+
+    def _parts(self, x: X, history: History, y: Hashable) -> dict[str, float]:
+        parts, by = {"action": self._action(history, y), "company": self._lonely(x, history, y)}, _by(y)
+        for name, value in _categories(x, y):
+            if name in self._categories:
+                parts[name] = self._ratio(self._categories[name], (by, by), value)
+        if x.get("elapsed_s") is not None:
+            parts["elapsed_s"] = self._ratio(self._gaps, _between(history, y), _octave(x["elapsed_s"]))
+        return parts
 
     def _action(self, history: History, y: Hashable) -> float:
         """Return log q / p of the action, given the history."""
@@ -208,6 +212,7 @@ class ActionSurprise:
         return {
             "unit": self._unit,
             "events": self._events,
+            "recent": [pack(y) for y in self._recent],
             "mixtures": {name: mixture.to_dict() for name, mixture in self._mixtures().items()},
             "with": [[pack(a), row.to_list()] for a, row in self._with.items()],
             "company": self._company.to_list(),
@@ -216,6 +221,7 @@ class ActionSurprise:
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict` of the same configuration."""
         self._unit, self._events = data["unit"], data["events"]
+        self._recent = tuple(unpack(y) for y in data["recent"])
         names = [n.removeprefix("category ") for n in data["mixtures"] if n.startswith("category ")]
         self._categories = {name: self._category(name) for name in names}
         for name, mixture in self._mixtures().items():
@@ -226,6 +232,15 @@ class ActionSurprise:
 
 def _history(x: X) -> History:
     return tuple(x.get("history") or ())[-LOOKBACK:]
+
+
+def _longer(history: History, recent: History) -> History:
+    """Return the recent actions where they end with the history, which may have been cut short."""
+    return recent if history and recent[-len(history) :] == history else history
+
+
+def _recent(history: History, y: Hashable) -> History:
+    return (*history, y)[-LOOKBACK:]
 
 
 def _device(y: Hashable) -> Hashable:
@@ -276,6 +291,11 @@ def _between(history: History, y: Hashable) -> Views:
 
 def _octave(seconds: float) -> int:
     return int(log2(1.0 + seconds)) if seconds >= 0.0 else -1
+
+
+def _evidence(parts: Mapping[str, float]) -> float:
+    """Return the log-likelihood ratio where each part is foreign with probability one half."""
+    return sum(_softplus(ratio) - LOG2 for ratio in parts.values())
 
 
 def _softplus(s: float) -> float:

@@ -81,11 +81,11 @@ class TestDearAndCheap:
 
     def test_an_unknown_action_is_dear(self, home: ActionSurprise) -> None:
         x, _ = evening(list(EVENING))[2]
-        assert home.score_one(x, ("safe", "open")) > 4.0
+        assert home.score_one(x, ("safe", "open")) > 3 * EVEN
 
     def test_an_unknown_action_on_a_known_device_is_dear(self, home: ActionSurprise) -> None:
         x, _ = evening(list(EVENING))[3]
-        assert home.score_one(x, ("tv", "burning")) > 4.0
+        assert home.score_one(x, ("tv", "burning")) > 3 * EVEN
 
     def test_an_unusual_hour_is_dear(self, home: ActionSurprise) -> None:
         x, y = evening(list(EVENING))[2]
@@ -140,12 +140,22 @@ class TestSequences:
         event = evening(list(EVENING))[0]
         assert home.score_sequence([event]) == pytest.approx(home.score_one(*event))
 
+    def test_a_history_cut_short_is_made_good(self) -> None:
+        whole, cut = ActionSurprise(), ActionSurprise()
+        short = [[({**x, "history": x["history"][-1:]}, y) for x, y in events] for events in days(20)]
+        for events, cut_events in zip(days(20), short, strict=True):
+            for (x, y), (cut_x, _) in zip(events, cut_events, strict=True):
+                assert cut.score_one(cut_x, y) == whole.score_one(x, y)
+                whole.learn_one(x, y)
+                cut.learn_one(cut_x, y)
+        assert cut.score_sequence(short[0]) == whole.score_sequence(days(20)[0])
+
     def test_nothing_is_no_surprise(self, home: ActionSurprise) -> None:
         assert home.score_sequence([]) == 0.0
 
     def test_long_usual_sequences_stay_cheap(self, home: ActionSurprise) -> None:
         long = [event for events in days(40, seed=6) for event in events]
-        assert home.score_sequence(long) < EVEN
+        assert home.score_sequence(long) < 1.0
 
 
 class TestContract:
