@@ -36,7 +36,7 @@ class Fault:
 
     def inject(self, home: Home, since: datetime) -> list[StateChange]:
         """Return the changes from `since` until a hunch doesn't count any more, with the fault in them."""
-        like = home.by_entity[self.entity_id][0]
+        like = home.by_entity[self.entity_id][-1]  # the first of a simulation has no origin
         part = [
             c
             for c in home.part(since, self.heard[1])
@@ -125,6 +125,8 @@ def missed(home: Home, n: int, rng: random.Random) -> Faults:
             if not times:
                 continue
             usual = statistics.median(times.values())
+            if not WINDOW <= usual * HOUR <= DAY - WINDOW:  # goes on all night: first or last of nothing
+                continue
             near = {d: t for d, t in times.items() if abs(t - usual) <= WINDOW / HOUR}
             if len(near) < max(MIN_DAYS, REGULAR * len(learned)):
                 continue
