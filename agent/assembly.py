@@ -14,11 +14,14 @@ from devices.context import Calendar
 from hunches.conflict import Conflict
 from hunches.detector import Detector
 from hunches.dwell import Dwell
+from hunches.level import Level
 from hunches.missing import Missing
 from hunches.silent import Silent
 from hunches.timing import Timing
 
-DETECTORS: Final[dict[str, type[Detector]]] = {d.name: d for d in (Dwell, Timing, Missing, Silent, Conflict)}
+DETECTORS: Final[dict[str, type[Detector]]] = {
+    d.name: d for d in (Dwell, Timing, Missing, Silent, Conflict, Level)
+}
 
 
 def build_pipeline(settings: Settings) -> Pipeline:
