@@ -29,6 +29,7 @@ _LIVED: Final = 1 / 3  # of the usual activity, for a day to count
 _LEAST_LIFE: Final = 3  # of others, to know that the home is alive
 _REST_H: Final = 2 / 3  # without activity, for an evening to be over
 _LATE_H: Final = 2.5  # after the due time, for an evening to be over anyway
+_MOST_LATE_H: Final = 3.0  # that a home that woke up late makes its habits
 _SO_SO: Final = 0.5  # the same for the hours around a habit
 _NOT_PEOPLE: Final = frozenset({Origin.AGENT, Origin.AUTOMATION})
 _DOORS: Final = frozenset({"door", "garage_door", "garage", "gate", "lock"})
@@ -66,10 +67,11 @@ class Missing:
 
     - the home is in its usual life: the other entities were active in at least `life` of the usual number
       of ten-minute slots, from three hours before the usual time on. So a day that began late shifts all
-      habits, and a day away has none; nor is anything missing while it is known that nobody is at home;
+      habits, and a day away has none; nor is anything missing while it is known that nobody is at home. By
+      how much later than usual the home woke up, by that much habits may be late;
     - the entity can be heard;
-    - it is not one of several: a day on which more than a quarter of the habits that were due in the last
-      four hours are missing is another kind of day. Of those that are missing at once the most regular is
+    - it is not one of several: a day on which more than a quarter of the habits that were due so far are
+      missing is another kind of day. Of those that are missing at once the most regular is
       said, and nothing else within six hours.
 
     Memory: 56 integers of 144 bits an entity, 144 numbers a day, three habits an entity. A change costs O(1),
@@ -140,17 +142,19 @@ class Missing:
             return None
         now = day_of(context.local, self._starts)
         ready = [d for d in self._due if d.look <= at and not d.outcome]
-        failed = [d for d in ready if self._failed_to_come(d, now, home)]
+        failed = [d for d in ready if self._failed_to_come(d, at, now, home)]
         if not failed or self._is_another_kind_of_day(at, now, home):
             return None
         return min(failed, key=lambda d: (d.p, -d.usual.hits, d.entity_id, d.which))
 
-    def _failed_to_come(self, due: _Due, now: tuple[int, float], home: HomeState) -> bool:
+    def _failed_to_come(self, due: _Due, at: float, now: tuple[int, float], home: HomeState) -> bool:
         known = home.get(due.entity_id)
         if known is None or known.state in NOT_A_STATE or self._came(due, now, home):
             return False
         life, usual = self._life(due, now)
         if life < max(_LEAST_LIFE, self.life * usual):
+            return False
+        if due.which != REST and at < due.when + self.patience_s + self._lateness_s(due.day):
             return False
         late = _hours_since(due.day, now) - due.usual.due > _LATE_H
         return due.which != LAST or late or self._is_at_rest(due.entity_id, now)
@@ -191,10 +195,28 @@ class Missing:
         return sum(today[a:b]) + (sum(next_day[max(0, a - SLOTS) : b - SLOTS]) if b > SLOTS else 0)
 
     def _is_another_kind_of_day(self, at: float, now: tuple[int, float], home: HomeState) -> bool:
-        recent = [d for d in self._due if at - 4 * 3600.0 <= d.when <= at]
-        due = {d.entity_id for d in recent}
-        missing = {d.entity_id for d in recent if not self._came(d, now, home)}
+        due = {d.entity_id for d in self._due if d.when <= at}
+        missing = {d.entity_id for d in self._due if d.when <= at and not self._came(d, now, home)}
         return len(missing) > max(1, len(due) // 4)
+
+    def _lateness_s(self, day: int) -> float:
+        """Return how much later than usual the home woke up."""
+        today = self._wakes(day)
+        usual = [w for d in self._lived(day) if (w := self._wakes(d)) is not None]
+        if today is None or not usual:
+            return 0.0
+        return 3600.0 * min(_MOST_LATE_H, max(0.0, today - median(usual)))
+
+    def _wakes(self, day: int) -> float | None:
+        """Return the hours from the start of a day until a few entities have been active."""
+        active = 0
+        shift = slot_of(self._starts)
+        slots = (*self._home.get(day, ())[shift:], *self._home.get(day + 1, ())[:shift])
+        for i, n in enumerate(slots):
+            active += n
+            if active >= _LEAST_LIFE:
+                return i * 24.0 / SLOTS
+        return None
 
     def _hunch(self, due: _Due, home: HomeState, context: Context) -> Hunch:
         known, kind = home.get(due.entity_id), _kind(due.entity_id, home)

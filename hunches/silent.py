@@ -67,7 +67,7 @@ class Silent:
 
     name: ClassVar[str] = "silent"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one model's parameters, all by keyword
         self,
         *,
         once_in_days: float = 20.0,
