@@ -17,12 +17,12 @@ class BackOff:
         p_l(v) = (n_l(v) + m · p_{l-1}(v)) / (n_l + m)       l = 1, 2, ...: finer and finer contexts
         p(v)   = (1 - ν) · p_L(v)  for a known value,  ν for all unknown ones together
 
-    ν = (N₁ + ½) / (N + 1) is Good and Turing's estimate, from the N occasions on which values came, and the
-    values that came on one only (N₁): events come in bursts, and Good and Turing's don't, so a value that came
-    within the last `burst` events is still the same occasion. How far contexts
-    differ from one another is the home's to say: the concentration m is the one of 1, 8, 64 and 512 that
-    has predicted best so far (prequential likelihood, on every fourth event). Counts fade by growing: the
-    caller gives the weight of an event now, `unit`, which grows from event to event.
+    ν = (N₁ + ½) / (N + 1) is Good and Turing's estimate, from N occasions and the values that came on one
+    only (N₁). Events come in bursts and his don't, so an occasion is a value in a block of `burst` events, as
+    often as it came there. How far contexts differ from one another is the home's to say: the concentration m
+    is the one of 1, 8, 64 and 512 that has predicted best so far (prequential likelihood, of every fourth
+    event). Counts fade by growing: the caller gives the weight of an event now, `unit`, which grows from
+    event to event.
 
     Memory: `max_contexts` contexts, of which the least recently learned goes first, with `max_values` values
     each, of which the one with the least weight goes. `p` and `learn_one` are O(levels).
@@ -31,7 +31,7 @@ class BackOff:
     ----------
     max_contexts: how many contexts are kept.
     max_values: how many values a context keeps.
-    burst: within how many events a value isn't news; 0 where each event draws anew.
+    burst: events in a block; 1 where each event is drawn anew.
 
     >>> hour = BackOff()
     >>> for day in range(20):
@@ -44,6 +44,7 @@ class BackOff:
     MacKay, D. J. C. and Peto, L. C. B. (1995). A hierarchical Dirichlet language model. Natural Language
     Engineering 1(3).
     Good, I. J. (1953). The population frequencies of species. Biometrika 40.
+    Chao, A. and Jost, L. (2012). Coverage-based rarefaction and extrapolation. Ecology 93 (by occasions).
     Dawid, A. P. (1984). Statistical theory: the prequential approach. J. R. Stat. Soc. A 147.
     """
 

@@ -16,7 +16,7 @@ SKIPS: Final = 4  # each of the last actions is a context on its own: residents 
 LOOKBACK: Final = 16  # actions of the history that count as company
 MAX_COMPANIONS: Final = 128  # of an action
 LOG2: Final = log(2.0)
-BURST: Final = 64  # events within which an hour, a device, … that came is still the same occasion
+BURST: Final = 64  # events; an hour or a device that comes again and again in so many is one occasion
 CIRCLES: Final = {"hour": 24}
 RESCALE: Final = 1e12  # weights start over before floats lose precision
 NOT_CATEGORIES: Final = frozenset({"history", "elapsed_s", "open"})
@@ -40,8 +40,9 @@ class ActionSurprise:
     - company: an action that never came without b among the last 16 (switching on before switching off) and
       now does, or never with it: q/p = max_b P(b or no b) / P(b or no b | action), at least 1. What is open
       counts as company;
-    - each category ("hour", "weekday", …) and whether its own device is open, given action and device;
-    - the time since the last action, in powers of two of seconds, given both actions.
+    - each category ("hour", "weekday", …; floats are cut to whole numbers) and whether its own device is open,
+      given action and device; half of an hour's count may spread to the hours beside, where that foretells;
+    - the time since the last action, in powers of two of seconds, given that one, this one, and both.
 
     `score_one` gives log(1 + exp s): minus the logarithm of the probability that the event is the home's own,
     at even odds; log 2 when nothing is known. `score_sequence` does the same with the sum of the two largest
@@ -50,7 +51,7 @@ class ActionSurprise:
     A history that ends what was learned (or scored, in a sequence) last is known to be longer than given.
     Everything fades: an event counts half after `half_life` events. Memory is bounded: of `max_contexts`
     contexts a table the least recently used goes, of `max_actions` actions the one with the least weight.
-    An event costs O(levels of context + companions of the action), under 100 µs.
+    An event costs O(levels of context + companions of the action).
 
     Parameters
     ----------
@@ -76,6 +77,8 @@ class ActionSurprise:
     def __init__(
         self, *, half_life: float = 20_000.0, max_contexts: int = 4096, max_actions: int = 512
     ) -> None:
+        if half_life <= 0.0 or max_contexts < 1 or max_actions < 2:
+            raise ValueError(f"half_life {half_life}, max_contexts {max_contexts}, max_actions {max_actions}")
         self.half_life = half_life
         self.max_contexts = max_contexts
         self.max_actions = max_actions
@@ -111,9 +114,10 @@ class ActionSurprise:
 
     def score_sequence(self, events: Sequence[tuple[X, Hashable]]) -> float:
         """Return the surprise at a sequence of events, learning none of them."""
-        scores, recent = [], ()
+        scores: list[float] = []
+        recent: History = ()
         for x, y in events:
-            history: History = _longer(_history(x), recent)
+            history = _longer(_history(x), recent)
             scores.append(_evidence(self._parts(x, history, y)))
             recent = _recent(history, y)
         return _softplus(sum(sorted(scores)[-2:])) if scores else 0.0

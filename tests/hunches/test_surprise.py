@@ -228,6 +228,11 @@ class TestContract:
     def test_pack_is_undone_by_unpack(self, value: Hashable) -> None:
         assert unpack(json.loads(json.dumps(pack(value)))) == value
 
+    @pytest.mark.parametrize("bad", [{"half_life": 0.0}, {"max_contexts": 0}, {"max_actions": 1}])
+    def test_bad_parameters_are_refused(self, bad: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            ActionSurprise(**bad)
+
     def test_memory_is_bounded(self) -> None:
         model, rng = ActionSurprise(max_contexts=50, max_actions=20), random.Random(1)
         sizes = []
