@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -104,6 +105,7 @@ def test_heating_and_an_open_window() -> None:
     assert hunch.evidence["episodes"] == 0
     assert hunch.title.startswith("Window has been open while Hall is on for 10 min; in 40 days that never")
     assert sum(hunch.evidence["contributions"].values()) == pytest.approx(hunch.score, abs=0.01)
+    assert Hunch.from_dict(json.loads(json.dumps(hunch.to_dict()))) == hunch
 
 
 @pytest.mark.parametrize("ends", [HEATING, WINDOW])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from datetime import datetime, timedelta
 from math import cos, pi
@@ -91,6 +92,7 @@ def test_a_freezer_that_warms() -> None:
     assert hunch.entity_id == FREEZER
     assert hunch.raised_for == hunch.context_key == "high"
     assert hunch.clears_itself
+    assert Hunch.from_dict(json.loads(json.dumps(hunch.to_dict()))) == hunch
     assert hunch.score >= hunch.threshold
     assert "°C and rising; it is usually between -18." in hunch.title
     assert hunch.evidence["days"] == 14  # the first one began at 01:00 in Berlin
