@@ -36,10 +36,10 @@ class Reporting:
     and another one of their length in time t, both with a Pareto tail beyond the longest (`Survival`). With
     λ silences a day, one as long as this in either way comes
 
-        E = λ · √(P(X > x) · P(T > t))
+        E = λ · √(P(X > x) · max(P(X > x), P(T > t)))
 
     times a day: the geometric mean stands between silences that are long in both ways at once always (the
-    minimum) and by chance only (the product).
+    minimum) and by chance only (the product). Time alone proves nothing: a home may have been left.
 
     Memory: at most 148 numbers and 178 bins. A report costs O(1), the first one of a slot O(cells).
 
@@ -122,8 +122,9 @@ class Reporting:
         return self._per_day(self.expected(now.counts), now)
 
     def _per_day(self, x: float, now: Moment) -> float:
-        p = self.silences.sf(x / _UNIT) * self.spells.sf(now.heard_s - self.last.heard_s)
-        return max(_TINY, self.rate(now.at) * sqrt(p))
+        p = self.silences.sf(x / _UNIT)
+        p_time = self.spells.sf(now.heard_s - self.last.heard_s)
+        return max(_TINY, self.rate(now.at) * sqrt(p * max(p, p_time)))
 
     def rate(self, at: float) -> float:
         """Return how many silences there are a day, at least one."""
