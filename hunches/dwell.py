@@ -13,12 +13,13 @@ from devices.context import Context
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
 from hunches.detector import Hunch
-from hunches.priors import LEAST_PATIENCE_S, Kind, kind_of
+from hunches.priors import LEAST_PATIENCE_S, Kind, alarm_of, kind_of
 from hunches.stays import DAY_S, Stays
 from hunches.wording import clip, duration, name_of
 
 _NEVER_S: Final = 400 * DAY_S
 _RESOLUTION_S: Final = 30.0  # of the due time; a tick is a minute
+_ALARM_P: Final = 0.001  # that an alarm of which little is known means nothing
 
 
 @dataclass(slots=True)
@@ -47,6 +48,10 @@ class Dwell:
     stay so far, and there are at least `min_stays`. The due time is solved for only when a stay has outlasted
     the patience, by a heap that holds each entity at most once.
 
+    An alarm (`alarm_of`: water, smoke, gas …) is judged from its first event on, after a minute: until it has
+    been on `alarm_stays` times, by the prior of its class, p = 0.001. Then its own past counts as for
+    everything else: a sensor under a dripping plant becomes quiet.
+
     Memory: for each entity at most 29 histograms of at most 89 bins, and one heap entry. A change costs
     O(1), a tick O(1), and O(entities) when something is due.
 
@@ -58,6 +63,7 @@ class Dwell:
     entity_trust: stays that an entity needs to be trusted beyond its home (a).
     home_trust: stays that a home needs to be trusted beyond the average home (N₀).
     margin: how many times the longest stay must be exceeded.
+    alarm_stays: times on (faded weight) from which an alarm's own past counts.
     patience: factor on the patience of every kind; smaller speaks sooner.
     half_life_days: time in which what was learned loses half its weight.
     lasts_h: hours that a hunch stays worth saying.
@@ -92,6 +98,7 @@ class Dwell:
         entity_trust: float = 15.0,
         home_trust: float = 1000.0,
         margin: float = 1.25,
+        alarm_stays: float = 4.0,
         patience: float = 1.0,
         half_life_days: float = 60.0,
         lasts_h: float = 12.0,
@@ -102,6 +109,7 @@ class Dwell:
         self.entity_trust = entity_trust
         self.home_trust = home_trust
         self.margin = margin
+        self.alarm_stays = alarm_stays
         self.patience = patience
         self.half_life_days = half_life_days
         self.lasts = timedelta(hours=lasts_h)
@@ -133,14 +141,19 @@ class Dwell:
             return None
         if at < self._due(entity_id, stay, kind):
             return None
-        past, lasted = self._past[entity_id], at - stay.known_since
-        p = past.p(stay.where, lasted) + self._doubt(past)
-        longest = past.longest[0][0]
-        title = (
-            f"{name_of(entity_id, home)} has been {kind.adjective} for {duration(lasted)}; "
-            f"in {past.count} {kind.noun} it was never {kind.adjective} longer than {duration(longest)}."
-        )
-        since = datetime.fromtimestamp(stay.entered, context.local.tzinfo).isoformat(timespec="seconds")
+        past, lasted = self._past.get(entity_id), at - stay.known_since
+        zone = context.local.tzinfo
+        p, longest, words = _ALARM_P, 0.0, ""
+        evidence: dict[str, Any] = {"n": past.count if past is not None else 0}
+        if past is not None and not self._is_new_alarm(past, kind):
+            p, longest = past.p(stay.where, lasted) + self._doubt(past), past.longest[0][0]
+            words = (
+                f"; in {past.count} {kind.noun} it was never {kind.adjective} longer than {duration(longest)}"
+            )
+            evidence = past.evidence(stay.where, zone)
+            evidence["contributions"] = past.contributions(stay.where, lasted)
+        has = f"detected {kind.alarm}" if kind.alarm is not None else f"been {kind.adjective}"
+        since = datetime.fromtimestamp(stay.entered, zone).isoformat(timespec="seconds")
         numbers = {"lasted_s": round(lasted), "p": float(f"{p:.3g}"), "p_max": self.p_max}
         return Hunch(
             detector=self.name,
@@ -148,21 +161,27 @@ class Dwell:
             context_key=f"{stay.state}|{stay.where.partition('|')[0]}",
             score=-log10(p),
             threshold=-log10(self.p_max),
-            title=clip(title),
-            evidence={"since": since, **numbers, **past.evidence(stay.where, context.local.tzinfo)},
+            title=clip(f"{name_of(entity_id, home)} has {has} for {duration(lasted)}{words}."),
+            evidence={"since": since, **numbers, **evidence},
             raised_for=stay.state,
             abnormal_since=datetime.fromtimestamp(stay.known_since + longest, UTC),
             lasts=self.lasts,
             remedy=kind.rest,
+            short=f"{kind.alarm or kind.adjective} for {duration(lasted)}",
         )
+
+    def _is_new_alarm(self, past: Stays | None, kind: Kind) -> bool:
+        return kind.alarm is not None and (past is None or past.weight < self.alarm_stays)
 
     def _due(self, entity_id: str, stay: _Stay, kind: Kind) -> float:
         """Return when the stay becomes a hunch, in epoch seconds; infinity: it never does."""
         past = self._past.get(entity_id)
-        if past is None or past.count < self.min_stays:
+        if self._is_new_alarm(past, kind):
+            return stay.known_since + self.patience * kind.patience_s
+        if past is None or (past.count < self.min_stays and kind.alarm is None):
             return inf
         allowed = self.p_max - self._doubt(past)
-        low = max(self.patience * kind.patience_s, self.margin * past.longest[0][0])
+        low = max(self.patience * kind.patience_s, self.margin * past.longest[0][0] if past.longest else 0.0)
         if allowed <= 0.0 or past.p(stay.where, _NEVER_S) > allowed:
             return inf
         if past.p(stay.where, low) <= allowed:
@@ -233,6 +252,7 @@ class Dwell:
         past, kind = self._past[entity_id], _kind(entity_id, home)
         return (
             kind is not None
+            and kind.alarm is None  # is right to surprise
             and lasted > self.patience * kind.patience_s
             and past.count >= self.min_stays // 2
             and past.p(stay.where, lasted) < self.p_max
@@ -318,7 +338,8 @@ class Dwell:
 
 def _kind(entity_id: str, home: HomeState) -> Kind | None:
     known = home.get(entity_id)
-    return kind_of(entity_id.partition(".")[0], known.device_class if known else None)
+    domain, device_class = entity_id.partition(".")[0], known.device_class if known else None
+    return kind_of(domain, device_class) or alarm_of(domain, device_class)
 
 
 def _where(context: Context) -> str:

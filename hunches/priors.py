@@ -17,6 +17,7 @@ class Kind:
     verb: str  # "Balcony door {opened} at 03:12"
     rest: str | None = None  # the state that puts it right, where it can be commanded
     patience_s: float = 2700.0  # shorter stays are never worth a word
+    alarm: str | None = None  # what it detects that hardly ever is there: judged from the first time on
 
 
 _ON: Final = Kind(frozenset({"on"}), "on", "times", "turned on", "off")
@@ -58,7 +59,7 @@ _BY_CLASS: Final[Mapping[tuple[str, str], Kind | None]] = {
     ("cover", "door"): _GARAGE,
     ("cover", "garage"): _GARAGE,
     ("cover", "gate"): _GARAGE,
-    # states of the world or of the device itself, and alarms that need no statistics
+    # states of the world or of the device itself, and alarms (`alarm_of`), which nobody forgets
     **{
         ("binary_sensor", c): None
         for c in (
@@ -68,6 +69,15 @@ _BY_CLASS: Final[Mapping[tuple[str, str], Kind | None]] = {
     },
 }  # fmt: skip
 
+
+_ALARM: Final = Kind(frozenset({"on"}), "on", "times", "went on", patience_s=60.0)
+_ALARMS: Final[Mapping[str, Kind]] = {
+    "moisture": replace(_ALARM, alarm="water"),
+    "smoke": replace(_ALARM, alarm="smoke"),
+    "gas": replace(_ALARM, alarm="gas"),
+    "carbon_monoxide": replace(_ALARM, alarm="carbon monoxide"),
+    "safety": replace(_ALARM, alarm="danger"),
+}
 
 LEAST_PATIENCE_S: Final = min(
     k.patience_s for k in (*_BY_DOMAIN.values(), *_BY_CLASS.values()) if k is not None
@@ -88,3 +98,14 @@ def kind_of(domain: str, device_class: str | None) -> Kind | None:
     if device_class is not None and (domain, device_class) in _BY_CLASS:
         return _BY_CLASS[domain, device_class]
     return _BY_DOMAIN.get(domain)
+
+
+def alarm_of(domain: str, device_class: str | None) -> Kind | None:
+    """Return the kind of an alarm, or None for anything else.
+
+    "problem" and "tamper" are none: vacuum cleaners and printers are in trouble for weeks.
+
+    >>> alarm_of("binary_sensor", "moisture").alarm
+    'water'
+    """
+    return _ALARMS.get(device_class) if device_class is not None and domain == "binary_sensor" else None

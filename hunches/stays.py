@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from math import log
 from typing import Any, Final, Self
 
+from hunches.adwin import Adwin
+from hunches.shapley import shapley
 from hunches.survival import Survival
 
 DAY_S: Final = 86400.0
 _KEPT: Final = 3  # longest stays that are remembered exactly
 _KEPT_S: Final = 400 * DAY_S  # and for how long
+_PARTS: Final = ("daypart", "day", "occupancy")  # of a context
+_SHORT_S: Final = 30.0
+_AFTER_CHANGE: Final = 0.1  # of its weight is left to the past when a habit has changed
+_RECENT_S: Final = 14 * DAY_S
 
 
 class Stays:
@@ -22,7 +29,13 @@ class Stays:
 
         p(d) = (k + m · p_parent(d)) / (n + m)
 
-    Memory: one `Survival` a context that occurred, three stays. `learn_one` is O(1), `p` O(bins).
+    A habit may change: a light no longer stays on all evening. `Adwin` watches the logarithm of each day's
+    longest stay, from half a minute to a day as 0 to 1 (of a day, as within one short and long stays take
+    turns); when its mean has changed, what was learned before keeps a tenth of its weight, and longest stays
+    of more than two weeks ago are dropped. A habit of longer stays is known by its first ones.
+
+    Memory: one `Survival` a context that occurred, three stays, a window of daily maxima. `learn_one` is
+    O(1), `p` O(bins).
 
     Parameters
     ----------
@@ -37,7 +50,10 @@ class Stays:
     True
     """
 
-    __slots__ = ("_contexts", "backing", "count", "first", "half_life_days", "longest", "surprises")
+    __slots__ = (
+        "_contexts", "_today", "_trend", "backing", "count", "first", "half_life_days", "longest",
+        "surprises",
+    )  # fmt: skip
 
     def __init__(self, *, first: float, backing: float = 20.0, half_life_days: float = 60.0) -> None:
         self.backing = backing
@@ -47,9 +63,12 @@ class Stays:
         self.surprises = 0.0  # stays that were longer than ought to be; faded by the detector
         self.longest: list[list[float]] = []  # [seconds, ended at], longest first
         self._contexts: dict[str, Survival] = {"": Survival(half_life_days=half_life_days)}
+        self._trend = _trend()
+        self._today = [0.0, 0.0]  # day (days since the epoch), its longest stay so far
 
     def learn_one(self, seconds: float, where: str, at: float) -> None:
         """Count a stay that ended at a time (epoch seconds)."""
+        self._follow_trend(seconds, at)
         for key in ("", where.partition("|")[0], where):
             known = self._contexts.get(key)
             if known is None:
@@ -59,6 +78,22 @@ class Stays:
         if len(self.longest) < _KEPT or seconds > self.longest[-1][0]:
             recent = [x for x in self.longest if at - x[1] < _KEPT_S]
             self.longest = sorted([*recent, [seconds, at]], reverse=True)[:_KEPT]
+
+    def _follow_trend(self, seconds: float, at: float) -> None:
+        day, longest = self._today
+        if at // DAY_S == day:
+            self._today[1] = max(longest, seconds)
+            return
+        if longest:
+            scaled = log(max(_SHORT_S, min(DAY_S, longest)) / _SHORT_S) / log(DAY_S / _SHORT_S)
+            if self._trend.learn_one(scaled):
+                self._forget_most(at)
+        self._today = [at // DAY_S, seconds]
+
+    def _forget_most(self, at: float) -> None:
+        for known in self._contexts.values():
+            known.fade(_AFTER_CHANGE)
+        self.longest = [x for x in self.longest if at - x[1] < _RECENT_S]
 
     @property
     def weight(self) -> float:
@@ -73,6 +108,35 @@ class Stays:
             if known is not None:
                 p = (known.above(seconds) + self.backing * p) / (known.n + self.backing)
         return p
+
+    def contributions(self, where: str, seconds: float) -> dict[str, float]:
+        """Return what daypart, kind of day and occupancy add to the log odds against so long a stay, in nats.
+
+        Shapley values; what isn't known of a coalition's circumstances is summed over, as often as it came.
+        """
+
+        def value(known: frozenset[str]) -> float:
+            p = min(1.0 - 1e-9, self._p_given(known, where, seconds))
+            return log((1.0 - p) / p)
+
+        return {name: round(x, 3) for name, x in shapley(_PARTS, value).items()}
+
+    def _p_given(self, known: frozenset[str], where: str, seconds: float) -> float:
+        if len(known) == len(_PARTS):
+            return self.p(where, seconds)
+        here = where.split("|")
+        p = self._contexts[""].sf(seconds)
+        if not known:
+            return p
+        n = above = 0.0
+        for key, survival in self._contexts.items():
+            there = key.split("|")
+            if len(there) == len(_PARTS) and all(
+                there[i] == here[i] for i, name in enumerate(_PARTS) if name in known
+            ):
+                n += survival.n
+                above += survival.above(seconds)
+        return (above + self.backing * p) / (n + self.backing)
 
     def evidence(self, where: str, zone: tzinfo | None) -> dict[str, Any]:
         """Return what a resident can check."""
@@ -100,6 +164,8 @@ class Stays:
             "surprises": self.surprises,
             "first": self.first,
             "longest": [list(x) for x in self.longest],
+            "trend": self._trend.to_dict(),
+            "today": list(self._today),
         }
 
     @classmethod
@@ -111,4 +177,10 @@ class Stays:
             stays._contexts[key].load(body)
         stays.count, stays.surprises = data["count"], data["surprises"]
         stays.longest = [list(x) for x in data["longest"]]
+        stays._trend.load(data["trend"])
+        stays._today = list(data["today"])
         return stays
+
+
+def _trend() -> Adwin:
+    return Adwin(delta=0.1, clock=1, least=3, grace=8)

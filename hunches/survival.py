@@ -84,6 +84,11 @@ class Survival:
         self.bins = {b: w * factor for b, w in self.bins.items() if w * factor > _NEGLIGIBLE}
         self.n = sum(self.bins.values())
 
+    def fade(self, factor: float) -> None:
+        """Let everything learned so far weigh less."""
+        self._fade(factor)
+        self._tail = None
+
     def sf(self, seconds: float) -> float:
         """Return P(D > seconds) for a new duration. With nothing learned it is 1/2 and a tail from 1 s."""
         tail = self.tail()

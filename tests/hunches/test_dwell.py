@@ -191,3 +191,118 @@ def test_parameters_are_heard() -> None:
     assert len(ticks(quick, 30)) == 1  # half of 45 minutes
     assert ticks(slow, 150) == []
     assert len(ticks(slow, 180)) == 1  # four times 45
+
+
+LEAK = "binary_sensor.washing_machine_leak_sensor"
+
+
+def leak(state: str, at: datetime) -> StateChange:
+    return StateChange(LEAK, state, at, at, attributes={"device_class": "moisture"}, origin=Origin.PHYSICAL)
+
+
+def test_water_is_said_the_first_time_and_after_a_minute_of_it() -> None:
+    harness = Harness(Dwell)
+    harness.step(leak("off", START))
+    harness.step(leak("on", NOW))
+    (hunch,) = ticks(harness, 30)
+    assert hunch.title == "Washing machine leak sensor has detected water for 1 min."
+    assert hunch.short == "water for 1 min"
+    assert hunch.evidence["lasted_s"] == 60
+    assert hunch.score == pytest.approx(3.0)
+
+
+def test_a_splash_is_no_water() -> None:
+    harness = Harness(Dwell)
+    for state, seconds in (("off", 0), ("on", 60), ("off", 100)):
+        harness.step(leak(state, NOW + timedelta(seconds=seconds)))
+    assert ticks(harness, 30) == []
+
+
+def test_a_sensor_that_is_wet_every_day_becomes_quiet_but_not_deaf() -> None:
+    harness, heard = Harness(Dwell), []
+    harness.step(leak("off", START))
+    for day in range(40):
+        wet = START + timedelta(days=day, hours=7)
+        harness.step(leak("on", wet))
+        heard.append(len(ticks(harness, 14, since=wet)))
+        harness.step(leak("off", wet + timedelta(minutes=15)))
+    assert sum(heard) <= 5
+    assert sum(heard[10:]) == 0
+    flood = START + timedelta(days=40, hours=7)
+    harness.step(leak("on", flood))
+    (hunch,) = ticks(harness, 12 * 60, since=flood)
+    assert "in 40 times it was never on longer than 15 min" in hunch.title
+
+
+@pytest.mark.parametrize("device_class", ["problem", "battery", "update", "connectivity", "tamper"])
+def test_what_is_no_alarm_is_not_judged(device_class: str) -> None:
+    harness = Harness(Dwell)
+    for state, at in (("off", START), ("on", NOW)):
+        harness.step(StateChange(LEAK, state, at, at, attributes={"device_class": device_class}))
+    assert ticks(harness, 24 * 60) == []
+
+
+def evenings(minutes: list[int]) -> tuple[Harness, list[int]]:
+    """Live through days with a lamp that is on four times in the morning, and once in the evening."""
+    harness, heard = Harness(Dwell), []
+    for day, length in enumerate(minutes):
+        midnight, known = START + timedelta(days=day), len(harness.hunches)
+        times = [(midnight + timedelta(hours=6 + i), 5) for i in range(4)]
+        for at, lasts in [*times, (midnight + timedelta(hours=17, seconds=37 * day), length)]:
+            harness.step(change("light.kitchen", "on", at))
+            ticks(harness, lasts, since=at)
+            harness.step(change("light.kitchen", "off", at + timedelta(minutes=lasts, seconds=13)))
+        heard.append(len(harness.hunches) - known)
+    return harness, heard
+
+
+def test_a_light_that_now_stays_on_all_evening_is_soon_no_news() -> None:
+    _, heard = evenings([10] * 40 + [200 + 7 * (i % 5) for i in range(20)])
+    assert sum(heard[:40]) == 0
+    assert 1 <= sum(heard[40:]) <= 3
+    assert sum(heard[45:]) == 0
+
+
+def test_a_light_that_no_longer_stays_on_all_evening_may_be_forgotten_again() -> None:
+    kept, _ = evenings([240 + 7 * (i % 5) for i in range(40)])
+    changed, _ = evenings([240 + 7 * (i % 5) for i in range(40)] + [10] * 35)
+    longest = [h.detector._past["light.kitchen"].longest[0][0] for h in (kept, changed)]
+    assert longest[0] > 4 * 3600.0
+    assert longest[1] < 3600.0
+    past = changed.detector._past["light.kitchen"]
+    assert past.p("evening|weekday|home", 7200.0) < 0.1
+
+
+def test_a_compressor_is_known_by_its_duty_cycle() -> None:
+    harness = Harness(Dwell)
+    for cycle in range(14 * 24):  # on for 18 to 22 min, off for the rest of the hour
+        at = START + timedelta(hours=cycle)
+        harness.step(change("switch.iron", "on", at))
+        end = at + timedelta(minutes=18 + cycle % 5)
+        ticks(harness, 18 + cycle % 5, since=at)
+        harness.step(change("switch.iron", "off", end))
+    assert harness.hunches == []
+    harness.step(change("switch.iron", "on", NOW))
+    (hunch,) = ticks(harness, 300)
+    assert hunch.evidence["lasted_s"] <= 3600
+
+
+def test_contributions_say_which_circumstance_makes_it_strange() -> None:
+    harness = Harness(Dwell)
+    for day in range(60):
+        for hour, seconds in ((8, 300.0), (9, 300.0), (18, 7200.0)):
+            for c in stay("light.kitchen", START + timedelta(days=day, hours=hour), seconds):
+                harness.step(c)
+    past = harness.detector._past["light.kitchen"]
+    morning = past.contributions("morning|weekday|home", 5400.0)
+    assert set(morning) == {"daypart", "day", "occupancy"}
+    assert morning["daypart"] > 2.0  # e² to one: in the morning it is hardly ever on that long
+    assert past.contributions("evening|weekday|home", 5400.0)["daypart"] < -1.0
+    assert abs(morning["occupancy"]) < 1.0
+
+
+def test_the_short_form_follows_the_name() -> None:
+    harness = after_life()
+    harness.step(change("light.kitchen", "on", NOW))
+    (hunch,) = ticks(harness, 240)
+    assert hunch.title.startswith(f"Kitchen has been {hunch.short};")

@@ -105,6 +105,52 @@ def test_weeks_of_night_shifts_are_learned() -> None:
     assert heard <= 2
 
 
+def test_another_schedule_is_a_habit_after_a_few_days() -> None:
+    harness, heard = after_life(), []
+    for day in range(21):  # everything now happens at night
+        known = len(harness.hunches)
+        for i, entity_id in enumerate(ENTITIES):
+            at(harness, *stay(entity_id, NIGHT + timedelta(days=day, minutes=3 * i), 30.0), minutes=10)
+        heard.append(len(harness.hunches) - known)
+    assert 1 <= sum(heard) <= 4
+    assert sum(heard[7:]) == 0
+
+
+def test_an_activation_without_its_usual_company_is_stranger() -> None:
+    def home_with(sound: list[str]) -> float:
+        harness = Harness(Timing)
+        for day in range(30):
+            for hour in (6, 12, 17):
+                start = START + timedelta(days=day, hours=hour, minutes=day % 20)
+                for c in stay("binary_sensor.hall_motion", start, 30.0):
+                    harness.step(c)
+                for c in stay(DOOR, start + MINUTE, 20.0):
+                    harness.step(c)
+                for i in range(20):
+                    harness.step(Tick(start + i * MINUTE))
+                late = start + timedelta(hours=2)
+                for c in stay("switch.iron", late, 60.0):
+                    harness.step(c)
+        odd = START + timedelta(days=31, hours=21)
+        for entity_id in sound:
+            harness.step(change(entity_id, "on", odd - MINUTE))
+        harness.step(change(DOOR, "on", odd))
+        waiting = harness.detector._waiting[DOOR]
+        return harness.detector._with_company(DOOR, waiting) - waiting.surprise
+
+    alone, wrong, right = home_with([]), home_with(["switch.iron"]), home_with(["binary_sensor.hall_motion"])
+    assert alone >= wrong > right + 0.5
+    assert right < 0.1
+
+
+def test_contributions_and_words() -> None:
+    harness = after_life()
+    (hunch,) = at(harness, change(DOOR, "on", NIGHT))
+    assert set(hunch.evidence["contributions"]) == {"hour", "company"}
+    assert hunch.evidence["contributions"]["hour"] > 2.0
+    assert hunch.short == "opened at 02:12"
+
+
 def test_hour_profile_is_circular_and_adds_up() -> None:
     p = HourProfile()
     for day in range(40):
