@@ -81,6 +81,7 @@ class Pipeline:
         self.occupancy = OccupancyTracker()
         self.docket = Docket()
         self._held: dict[tuple[str, str], Held] = {}  # by (detector, entity)
+        self._found: dict[tuple[str, str], datetime] = {}  # since when the last finding was abnormal
         self._household = Occupancy.HOME
         self._context: Context | None = None
 
@@ -171,7 +172,15 @@ class Pipeline:
             return self.docket.cleared(finding, at)
         if self.docket.told(finding):
             return []
+        self._count(finding, at)
         return self._decide(finding, at, context)
+
+    def _count(self, hunch: Hunch, at: datetime) -> None:
+        """Note how much there is to say in this home: each abnormal stretch once, shown or not."""
+        key = (hunch.detector, hunch.entity_id)
+        if self._found.get(key) != hunch.abnormal_since:
+            self._found[key] = hunch.abnormal_since
+            self.policy.budget.note(at)
 
     def _decide(self, hunch: Hunch, at: datetime, context: Context) -> list[Output]:
         """Act where that is allowed, else join a message, else show or hold."""
@@ -301,6 +310,7 @@ class Pipeline:
             else:
                 part.rename(old, new)
         self._held = {k: h for k, h in self._held.items() if k[1] != old}
+        self._found = {k: since for k, since in self._found.items() if k[1] != old}
         why = "forgotten" if new is None else f"renamed to {new}"
         return [self.docket.close(s, Status.RESOLVED, event.at, why) for s in self.docket.forget(old)]
 
@@ -315,6 +325,7 @@ class Pipeline:
             "policy": self.policy.to_dict(),
             "detectors": {d.name: d.to_dict() for d in self.detectors},
             "docket": self.docket.to_dict(),
+            "found": [[*key, since.isoformat()] for key, since in self._found.items()],
             "held": [[h.hunch.to_dict(), h.found_at.isoformat()] for h in self._held.values()],
         }
 
@@ -328,6 +339,7 @@ class Pipeline:
             if detector.name in data["detectors"]:
                 detector.load(data["detectors"][detector.name])
         self.docket.load(data["docket"])
+        self._found = {(d, e): utc(since) for d, e, since in data["found"]}
         for body, found_at in data["held"]:
             hunch = Hunch.from_dict(body)
             self._held[hunch.detector, hunch.entity_id] = Held(hunch, utc(found_at))

@@ -9,6 +9,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from agent.budget import Budget
 from agent.suggestions import Control, HomeMode, Permit, Severity, Suggestion, Verdict
 from devices.context import Context, Occupancy
 from devices.events import utc
@@ -35,7 +36,7 @@ class PolicyConfig:
     """The resident's settings. `per_day`: unasked hunches a home may get on average."""
 
     per_day: float = 0.5
-    burst: float = 1.0  # how many may come at once after a quiet time
+    burst: float = 3.0  # how many a quiet home may save up; a home with more to say than `per_day` none
     quiet_hours: tuple[time, time] | None = (time(22, 30), time(7, 0))
     exclude_entities: tuple[str, ...] = ()  # globs
     exclude_detectors: tuple[str, ...] = ()
@@ -62,10 +63,10 @@ class Decision(StrEnum):
 class Policy:
     """Decides what may show, and learns from the answers.
 
-    The budget is a token bucket: `per_day` tokens a day, at most `burst` kept, one a shown hunch. Urgent
-    hunches neither wait nor pay. "Not a problem" silences (detector, entity, context) for good; a rejection
-    raises the bar of (detector, entity) by `TIGHTEN`, an acceptance lowers it by half of that; what has been
-    accepted more often than rejected costs the budget half. Acting unasked has to be allowed.
+    "Not a problem" silences (detector, entity, context) for good; a rejection raises the bar of (detector,
+    entity) by `TIGHTEN`, an acceptance lowers it by half of that; what has been accepted more often than
+    rejected costs the budget half. Urgent hunches neither wait for the budget (`Budget`) nor pay. Acting
+    unasked has to be allowed.
 
     Memory: one record for each answered (detector, entity).
     """
@@ -80,8 +81,7 @@ class Policy:
         self._raised_bar: dict[tuple[str, str], float] = {}
         self._permits: dict[tuple[str, str], bool] = {}
         self.revision = 0  # counts what answers have changed
-        self._tokens = self.config.burst
-        self._paid_at: datetime | None = None
+        self.budget = Budget(self.config.per_day, self.config.burst)
         self._excluded: dict[str, bool] = {}
         self._first: datetime | None = None
 
@@ -98,7 +98,7 @@ class Policy:
             return Decision.DROP, objection
         if urgent:
             return Decision.SHOW, "urgent: outside the budget"
-        if self._balance(at) >= self._price(hunch):
+        if self.budget.balance(at) >= self._price(hunch):
             return Decision.SHOW, "within the budget"
         return Decision.HOLD, "the budget is spent"
 
@@ -129,8 +129,7 @@ class Policy:
 
     def pay(self, hunch: Hunch, at: datetime) -> None:
         """Take a shown hunch off the budget."""
-        self._tokens = self._balance(at) - self._price(hunch)
-        self._paid_at = at
+        self.budget.pay(self._price(hunch), at)
 
     def _price(self, hunch: Hunch) -> float:
         """Return what a hunch costs: half where residents have welcomed its like."""
@@ -194,8 +193,7 @@ class Policy:
         """Take note of the time: a mode ends, the warm-up begins. The clock may have been set back."""
         if self._first is None or at < self._first:
             self._first = at
-        if self._paid_at is not None and at < self._paid_at:
-            self._paid_at = at
+        self.budget.tick(at)
         if self.mode_until is not None and at >= self.mode_until:
             self.mode, self.mode_until = HomeMode.HOME, None
 
@@ -224,12 +222,6 @@ class Policy:
         self._raised_bar = {(d, new if e == old else e): b for (d, e), b in self._raised_bar.items()}
         self._permits = {(d, new if e == old else e): said for (d, e), said in self._permits.items()}
 
-    def _balance(self, at: datetime) -> float:
-        if self._paid_at is None:
-            return self._tokens
-        days = max(0.0, (at - self._paid_at).total_seconds() / 86400)
-        return min(self.config.burst, self._tokens + days * self.config.per_day)
-
     def _is_excluded(self, entity_id: str) -> bool:
         known = self._excluded.get(entity_id)
         if known is None:
@@ -246,8 +238,7 @@ class Policy:
             "silenced": sorted(map(list, self._silenced)),
             "raised_bar": sorted([d, e, b] for (d, e), b in self._raised_bar.items()),
             "permits": sorted([d, e, said] for (d, e), said in self._permits.items()),
-            "tokens": self._tokens,
-            "paid_at": self._paid_at and self._paid_at.isoformat(),
+            "budget": self.budget.to_dict(),
             "first": self._first and self._first.isoformat(),
         }
 
@@ -259,8 +250,7 @@ class Policy:
         self._silenced = {(d, e, c) for d, e, c in data["silenced"]}
         self._raised_bar = {(d, e): b for d, e, b in data["raised_bar"]}
         self._permits = {(d, e): said for d, e, said in data.get("permits", ())}
-        self._tokens = data["tokens"]
-        self._paid_at = utc(data["paid_at"]) if data["paid_at"] else None
+        self.budget.load(data["budget"])
         self._first = utc(data["first"]) if data["first"] else None
 
 

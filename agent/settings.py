@@ -140,7 +140,7 @@ class HunchSettings(_Section):
     """How often Inkling may interrupt, and about what never."""
 
     per_day: float = Field(default=0.5, ge=0, description="unasked hunches a day, on average")
-    burst: float = Field(default=1.0, ge=1)
+    burst: float = Field(default=3.0, ge=1, description="how many a quiet home may save up")
     quiet_hours: tuple[time, time] | None = (time(22, 30), time(7, 0))
     exclude_entities: tuple[str, ...] = ()
     exclude_detectors: tuple[str, ...] = ()
