@@ -16,16 +16,17 @@ _ROUNDING: Final = 1e-9  # a deviation smaller than this share of the value is r
 class SeriesAnomaly:
     """Anomaly score of a numeric series, without a model of its shape, units, or rate.
 
-    Two deviations are followed, the value's from the usual one of its hour of the day (spikes, wrong time)
+    Two deviations are followed: the value's from the usual one of its hour of the day (spikes, wrong time),
     and that of the mean of the last `window` values from the long-run mean (a new level, a slow drift). Each
     is compared, upwards and downwards apart, with all such deviations before it (MagnitudeTail), and the
     score is -log10 of the geometric mean of the two tail probabilities p:
 
         score = ½ · (-log10 p_hour - log10 p_level)
 
-    which whatever the dependence of the two is off a calibrated one by a factor e at most (Vovk and Wang). So
-    3.0 is about one in a thousand. Values are learned unlabelled, anomalies as well: what goes on becomes
-    normal.
+    so both have to agree, and 3.0 is about one in a thousand: e times the geometric mean is a valid p-value
+    whatever the dependence of the two (Vovk and Wang). Steps need not be equal; hours are those of UTC.
+    Values are learned unlabelled, anomalies as well: what goes on becomes normal. That a sensor is stuck
+    shows in the time between its values, not here.
 
     Memory: 24 hour means, `window` values, four tails of at most 96 bins. Both calls: O(window).
 

@@ -1,8 +1,8 @@
 """SeriesAnomaly: what is news, what isn't, and what it keeps."""
 
 import json
+import math
 import random
-from math import isfinite
 
 from hunches.series import SeriesAnomaly
 
@@ -84,6 +84,24 @@ def test_a_constant_series_has_no_news_until_it_moves() -> None:
     assert series.score_one(45.2, 1000 * STEP_S) > 2.0
 
 
+def test_a_warming_freezer_is_news_within_two_hours_and_its_cycle_is_not() -> None:
+    rng, series, at = random.Random(6), SeriesAnomaly(), 0.0
+    usual: list[float] = []
+    while at < 14 * 86_400.0:
+        value = round(-18.0 + math.sin(at / 1800.0 * math.pi) + rng.gauss(0.0, 0.1), 1)
+        if at > 7 * 86_400.0:
+            usual.append(series.score_one(value, at))
+        series.learn_one(value, at)
+        at += rng.uniform(120.0, 600.0)  # it reports when it likes
+    start, warming = at, []
+    while at < start + 7200.0:
+        value = round(-18.0 + math.sin(at / 1800.0 * math.pi) + (at - start) / 1800.0, 1)  # 2 °C an hour
+        warming.append(series.score_one(value, at))
+        series.learn_one(value, at)
+        at += rng.uniform(120.0, 600.0)
+    assert max(usual) < 2.2 < max(warming)
+
+
 def test_scores_are_finite_and_not_negative() -> None:
     series, rng = SeriesAnomaly(), random.Random(3)
     at = 0.0
@@ -91,7 +109,7 @@ def test_scores_are_finite_and_not_negative() -> None:
         value = rng.choice([0.0, -5.0, 1e-12, 1e12, rng.gauss(0.0, 1.0)])
         at += rng.choice([0.0, 1.0, 600.0, 1e6])
         score = series.score_one(value, at)
-        assert isfinite(score)
+        assert math.isfinite(score)
         assert score >= 0.0
         series.learn_one(value, at)
 
