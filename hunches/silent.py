@@ -70,7 +70,7 @@ class Silent:
     def __init__(  # noqa: PLR0913 - one model's parameters, all by keyword
         self,
         *,
-        once_in_days: float = 20.0,
+        once_in_days: float = 16.0,
         min_reports: float = 30.0,
         min_a_day: float = 4.0,
         min_age_days: float = 3.0,
