@@ -13,11 +13,10 @@ from hunches.avoidance import Meetings, share_of_avoiders
 from hunches.conflict import Conflict
 from hunches.costates import BINS, DAY_S, HOUR_S, HourShares, together_s
 from hunches.detector import Clear, Finding, Hunch
-from hunches.roles import linked, prior_of, role_of, settable
+from hunches.roles import linked, matters, prior_of, role_of
 from tests.checks import CALENDAR, MINUTE, START, Harness, life
 
 HEATING, WINDOW, LAMP, RADIO = "climate.hall", "binary_sensor.window", "light.desk", "media_player.radio"
-CLASSES = {WINDOW: "window"}
 
 
 class House:
@@ -63,7 +62,7 @@ def when(event: StateChange | Tick) -> datetime:
 
 
 def change(entity_id: str, state: str, at: datetime, origin: Origin = Origin.PHYSICAL) -> StateChange:
-    attributes = {"device_class": CLASSES[entity_id]} if entity_id in CLASSES else {}
+    attributes = {"device_class": "window"} if "window" in entity_id else {}
     return StateChange(entity_id, state, at, at, attributes=attributes, origin=origin)
 
 
@@ -182,15 +181,20 @@ def test_a_guest_who_is_not_tracked_makes_no_flood() -> None:
 
 
 def test_partners_are_bounded() -> None:
+    """What has met so many that no more are noted isn't said to have met nobody else."""
     harness = Harness(Conflict)
     harness.detector = Conflict(partners=4)
-    for n in range(3):
-        ids = [f"light.l{i}" for i in range(20)]
+    windows = [f"binary_sensor.window_{i}" for i in range(20)]
+    for n in range(40):
+        harness.step(change(HEATING, "heat", day(n)))
         for state, minutes in (("on", 0), ("off", 60)):
-            for e in ids:
+            for e in windows:
                 harness.step(change(e, state, day(n) + minutes * MINUTE))
+            harness.step(Tick(day(n) + (minutes + 30) * MINUTE))
+        harness.step(change(HEATING, "off", day(n) + 120 * MINUTE))
     met = harness.detector.to_dict()["pairs"]["met"]
-    assert 0 < len(met) <= 20 * 4 / 2
+    assert 0 < len(met) <= 21 * 6 / 2
+    assert harness.hunches == []
 
 
 def test_an_ordinary_life_has_none() -> None:
@@ -243,7 +247,7 @@ def test_roles() -> None:
     assert linked(heating, window)
     assert linked(window, heating)
     assert not linked(light, window)
-    assert settable(light, window)
-    assert not settable(light, motion)
+    assert matters(light, window)
+    assert not matters(light, motion)
     assert prior_of(light, window) < 0.05 < prior_of(window, heating)
     assert role_of("sensor", "temperature") is None
