@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hunches.avoidance import Meetings, share_of_avoiders
-from hunches.costates import BURST_S, DAY_S, HourShares, together_s
-from hunches.roles import HOUSEHOLD, Role, linked, prior_of, settable
+from hunches.costates import BINS, BURST_S, DAY_S, HourShares, all_days, together_s
+from hunches.roles import HOUSEHOLD, Role, linked, matters, prior_of
+from hunches.shapley import shapley
 
-GRACE_S: Final = 180.0
+GRACE_S: Final = 60.0
 """Shorter stays and overlaps count for nothing: the last one out closes the door behind them."""
 _MAX_KIN: Final = 50  # pairs of a kind that are asked for the share of avoiders, each way
 
@@ -33,7 +34,7 @@ class Pairs:
     meet to be together for E seconds in all.
 
     Memory: 53 numbers and at most `partners` meetings for each thing, beside those with the household; one
-    that has met more is not judged in pairs that nothing links.
+    that has met more is judged only with those.
     """
 
     def __init__(self, *, partners: int, half_life_days: float) -> None:
@@ -57,7 +58,7 @@ class Pairs:
         """Count a meeting."""
         known = self.met(one, other)
         if known is None:
-            if self._is_full(one, other) and one not in HOUSEHOLD and other not in HOUSEHOLD:
+            if self._is_full(one, other):
                 return
             known = Met(day=at / DAY_S)
             self._met.setdefault(one, {})[other] = self._met.setdefault(other, {})[one] = known
@@ -65,7 +66,11 @@ class Pairs:
         known.day, known.longest = at / DAY_S, max(known.longest, lasted)
 
     def _is_full(self, one: str, other: str) -> bool:
-        return max(len(self._met.get(one, ())), len(self._met.get(other, ()))) >= self.partners
+        """Whether a first meeting of two would go unnoticed."""
+        if one in HOUSEHOLD or other in HOUSEHOLD:
+            return False
+        most = max(len(self._met.get(one, ())), len(self._met.get(other, ())))
+        return most >= self.partners + len(HOUSEHOLD)
 
     def _faded(self, met: Met, at: float) -> float:
         return met.n * float(0.5 ** (max(0.0, at / DAY_S - met.day) / self.half_life_days))
@@ -77,18 +82,15 @@ class Pairs:
         first, second = role_of(one), role_of(other)
         if first is None or second is None:
             return None
-        together = linked(first, second)
-        if not together and not settable(first, second):
+        if not matters(first, second) or (self.met(one, other) is None and self._is_full(one, other)):
             return None
         had = self._had(one, other, at)
         if had > self._at_most(one, other):
             return None
-        if together:
+        if linked(first, second):
             return Meetings(
                 self._expected(one, other, at, by_day=False), had, self._avoiders(first, second, at, role_of)
             )
-        if self.met(one, other) is None and self._is_full(one, other):
-            return None
         return Meetings(self._expected(one, other, at, by_day=True), had, prior_of(first, second))
 
     def _had(self, one: str, other: str, at: float) -> float:
@@ -120,6 +122,32 @@ class Pairs:
             for other in sorted(of[second.name])[:_MAX_KIN]
         ]
         return share_of_avoiders(kin, prior_of(first, second))
+
+    def contributions(
+        self, pair: tuple[str, str], seen: Meetings, at: float, role_of: RoleOf
+    ) -> dict[str, float]:
+        """Return how much of a pair's score comes from which circumstance."""
+        roles = [role for who in pair if (role := role_of(who)) is not None]
+        by_day = not linked(roles[0], roles[1])
+        shares = {who: self.past[who].shares(at) for who in pair}
+        usual = sum(p.share(at) for p in self.past.values()) / len(self.past)
+
+        def expected(known: frozenset[str]) -> float:
+            of = [shares[who] if who in known else [usual] * BINS for who in pair]
+            if "hour" not in known:
+                of = [[sum(all_days(s)) / 24.0] * BINS for s in of]
+            return together_s(of[0], of[1], 1.0, by_day=by_day)
+
+        everything = frozenset({"hour", *pair})
+        meetings_a_second = seen.expected / max(1e-9, expected(everything))
+
+        def value(known: frozenset[str]) -> float:
+            if "together before" not in known:
+                return 0.0  # nothing is odd as long as nobody knows that they never are
+            return Meetings(meetings_a_second * expected(known), seen.had, seen.avoiders).score
+
+        players = ("together before", "hour", *pair)
+        return {k: round(v, 3) for k, v in shapley(players, value).items()}
 
     # -- keeping ------------------------------------------------------------------------------------
 
