@@ -97,7 +97,7 @@ class Dwell:
         backing: float = 20.0,
         entity_trust: float = 15.0,
         home_trust: float = 1000.0,
-        margin: float = 1.25,
+        margin: float = 1.5,
         alarm_stays: float = 4.0,
         patience: float = 1.0,
         half_life_days: float = 60.0,
