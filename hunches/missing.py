@@ -152,7 +152,7 @@ class Missing:
         if known is None or known.state in NOT_A_STATE or self._came(due, now, home):
             return False
         life, usual = self._life(due, now)
-        if life < max(_LEAST_LIFE, self.life * usual):
+        if life < max(_LEAST_LIFE, self.life * usual) or not self._is_comparable(due):
             return False
         if due.which != REST and at < due.when + self.patience_s + self._lateness_s(due.day):
             return False
@@ -181,6 +181,13 @@ class Missing:
         start, hour = max(0.0, due.usual.time - _BEFORE_H), min(24.0, _hours_since(due.day, now))
         past = [self._others(due.entity_id, d, start, hour) for d in self._lived(due.day)]
         return self._others(due.entity_id, due.day, start, hour), median(past) if past else 0.0
+
+    def _is_comparable(self, due: _Due) -> bool:
+        """Whether a day passes what the days that it is compared with had to pass."""
+        start, end = max(0.0, due.usual.time - _BEFORE_H), due.usual.time + _AFTER_H
+        past = [self._others(due.entity_id, d, start, end) for d in self._lived(due.day)]
+        today = self._others(due.entity_id, due.day, start, end)
+        return bool(past) and today >= _SO_SO * median(past)
 
     def _others(self, entity_id: str, day: int, start: float, end: float) -> int:
         times = self._on.get(entity_id)
@@ -328,9 +335,8 @@ class Missing:
         usual = self._usual(entity_id, which, times, alike, day)
         if usual is None or not self._is_habit(usual):
             return None
-        others = whole.days - usual.days
-        if whole.hits - usual.hits > others / 2:
-            return None
+        if whole.hits - usual.hits > (whole.days - usual.days) / 2:
+            return None  # it comes on the others, too, only not always: chance picked these
         return usual, "weekend days" if _is_weekend(day) else "weekdays", self._p(usual)
 
     def _usual(
