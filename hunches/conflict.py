@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -13,11 +13,10 @@ from devices.context import Context, Occupancy
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
 from hunches.avoidance import Meetings
-from hunches.costates import BINS, DAY_S, together_s
+from hunches.costates import DAY_S
 from hunches.detector import Clear, Finding, Hunch
 from hunches.pairs import GRACE_S, Pairs
-from hunches.roles import DOMAINS, HOUSEHOLD, Role, role_of
-from hunches.shapley import shapley
+from hunches.roles import DOMAINS, HOUSEHOLD, Role, matters, role_of
 from hunches.wording import clip, duration, name_of
 
 
@@ -178,17 +177,14 @@ class Conflict:
         both = [self._pairs.past[e] for e in (entity_id, other)]
         days = round((at - max(p.first for p in both)) / DAY_S)
         since = datetime.fromtimestamp(began, context.local.tzinfo)
-        short = f"{words} while {_words(other, home)}"
+        short, lasted = f"{words} while {_words(other, home)}", f"for {duration(at - began)}"
         return Hunch(
             detector=self.name,
             entity_id=entity_id,
             context_key=f"{stay.state}|{other}",
             score=seen.score,
             threshold=-log10(self.p_max),
-            title=clip(
-                f"{name_of(entity_id, home)} has been {short} for {duration(at - began)}; "
-                f"{_comparison(seen, days)}."
-            ),
+            title=clip(f"{name_of(entity_id, home)} has been {short} {lasted}; {_comparison(seen, days)}."),
             evidence={
                 "with": other,
                 "together_since": since.isoformat(timespec="seconds"),
@@ -197,11 +193,13 @@ class Conflict:
                 "episodes_by_chance": round(seen.expected, 1),
                 "days": days,
                 "stays": [round(p.n) for p in both],
-                "shares": [round(_mean(p.shares(at)), 4) for p in both],
+                "shares": [round(p.share(at), 4) for p in both],
                 "avoiders": round(seen.avoiders, 3),
                 "p": float(f"{seen.p:.3g}"),
                 "p_max": self.p_max,
-                "contributions": self._contributions(found, at),
+                "contributions": self._pairs.contributions(
+                    (entity_id, other), seen, at, lambda who: _role(who, home)
+                ),
             },
             raised_for=stay.state,
             abnormal_since=since.astimezone(UTC),
@@ -212,25 +210,6 @@ class Conflict:
             clears_itself=True,
         )
 
-    def _contributions(self, found: _Found, at: float) -> dict[str, float]:
-        """Return how much of the score comes from which circumstance."""
-        one, other, seen = found.entity_id, found.other, found.meetings
-        a, b = self._pairs.past[one].shares(at), self._pairs.past[other].shares(at)
-        usual = _mean([_mean(p.shares(at)) for p in self._pairs.past.values()])
-        by_time = seen.expected / max(1e-9, together_s(a, b, 1.0, by_day=True))
-
-        def value(known: frozenset[str]) -> float:
-            if "together before" not in known:
-                return 0.0  # nothing is odd as long as nobody knows that they never are
-            x, y = (s if e in known else [usual] * BINS for e, s in ((one, a), (other, b)))
-            if "hour" not in known:
-                x, y = [_mean(x)] * BINS, [_mean(y)] * BINS
-            expected = by_time * together_s(x, y, 1.0, by_day=True)
-            return Meetings(expected, seen.had, seen.avoiders).score
-
-        players = ("together before", "hour", one, other)
-        return {k: round(v, 3) for k, v in shapley(players, value).items()}
-
     # -- learning -----------------------------------------------------------------------------------
 
     def learn_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> None:
@@ -238,7 +217,7 @@ class Conflict:
         if isinstance(event, Tick):
             at = event.at.timestamp()
             if context.occupancy is not self._household or "away" not in self._pairs:
-                self._follow_household(at, context)
+                self._follow_household(at, home, context)
             if self._heap and self._heap[0][0] <= at:
                 self._advance(at, home, context)
         elif event.entity_id.startswith(DOMAINS):
@@ -256,12 +235,13 @@ class Conflict:
             if later:
                 heappush(self._heap, (min(later), one))
 
-    def _follow_household(self, at: float, context: Context) -> None:
+    def _follow_household(self, at: float, home: HomeState, context: Context) -> None:
         for who in HOUSEHOLD:
             if who not in self._pairs:
                 self._pairs.add(who, at)
-        if self._household.value in HOUSEHOLD:
-            self._end(self._household.value, at, context, learn=True)
+        stay = self._end(self._household.value)
+        if stay is not None:
+            self._learn(self._household.value, at - stay.since, at, home, context)
         self._household = context.occupancy
         if self._household.value in HOUSEHOLD:
             self._begin(self._household.value, self._household.value, at)
@@ -273,32 +253,39 @@ class Conflict:
             return
         if entity_id not in self._pairs:
             self._pairs.add(entity_id, at)
-        stay = self._now.get(entity_id)
         if change.new in role.active:
-            if stay is None:
-                self._begin(entity_id, change.new, at)
+            if entity_id in self._now:
+                self._now[entity_id].state = change.new
             else:
-                stay.state = change.new
-        elif stay is not None:
-            self._end(entity_id, at, context, learn=change.trains and change.origin is not Origin.AGENT)
+                self._begin(entity_id, change.new, at)
+            return
+        stay = self._end(entity_id)
+        if stay is not None and change.trains and change.origin is not Origin.AGENT:
+            self._learn(entity_id, at - stay.since, at, home, context)
 
     def _begin(self, who: str, state: str, at: float) -> None:
         self._now[who] = _Stay(state, at)
         heappush(self._heap, (at + self.patience_s, who))
 
-    def _end(self, who: str, at: float, context: Context, *, learn: bool) -> None:
+    def _end(self, who: str) -> _Stay | None:
         stay = self._now.pop(who, None)
-        self._heap = [x for x in self._heap if x[1] != who]
-        heapify(self._heap)
-        if stay is None or not learn or at - stay.since < GRACE_S:
+        if stay is not None:
+            self._heap = [x for x in self._heap if x[1] != who]
+            heapify(self._heap)
+        return stay
+
+    def _learn(self, who: str, lasted: float, at: float, home: HomeState, context: Context) -> None:
+        """Learn a stay that ends, and with what else it was together."""
+        role = _role(who, home)
+        if lasted < GRACE_S or role is None:
             return
         offset = context.local.utcoffset()
-        zone_s = offset.total_seconds() if offset else 0.0
-        self._pairs.past[who].learn_one(stay.since + zone_s, at + zone_s)
+        local = at + (offset.total_seconds() if offset else 0.0)
+        self._pairs.past[who].learn_one(local - lasted, local)
         for other, theirs in self._now.items():
-            lasted = at - max(stay.since, theirs.since)
-            if lasted >= GRACE_S:
-                self._pairs.learn_meeting(who, other, lasted, at)
+            overlap, against = min(lasted, at - theirs.since), _role(other, home)
+            if overlap >= GRACE_S and against is not None and matters(role, against):
+                self._pairs.learn_meeting(who, other, overlap, at)
 
     # -- keeping ------------------------------------------------------------------------------------
 
@@ -352,9 +339,9 @@ def _role(who: str, home: HomeState) -> Role | None:
 
 def _words(who: str, home: HomeState) -> str:
     role = _role(who, home)
-    if who in HOUSEHOLD:
-        return HOUSEHOLD[who].words
-    return f"{name_of(who, home)} is {role.words if role else 'active'}"
+    if role is None or who in HOUSEHOLD:
+        return role.words if role else who
+    return f"{name_of(who, home)} is {role.words}"
 
 
 def _comparison(seen: Meetings, days: int) -> str:
@@ -362,7 +349,3 @@ def _comparison(seen: Meetings, days: int) -> str:
     often = "never happened" if had == 0 else "happened once" if had == 1 else f"happened {had} times"
     by_chance = f", while chance would make it {round(seen.expected)} times" if seen.expected >= 1.5 else ""
     return f"in {days} days that {often}{by_chance}"
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0

@@ -88,6 +88,10 @@ class HourShares:
             self._known = (day, shares)
         return self._known[1]
 
+    def share(self, at: float) -> float:
+        """Return the share of all time in which the state held."""
+        return sum(all_days(self.shares(at))) / 24.0
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""
         seconds = {str(i): s for i, s in enumerate(self.seconds) if s}
@@ -120,11 +124,12 @@ def together_s(a: Sequence[float], b: Sequence[float], days: float, *, by_day: b
     if by_day:
         same = sum(x * y * SHARE[i // 24] for i, (x, y) in enumerate(zip(a, b, strict=True)))
     else:
-        same = sum(x * y for x, y in zip(_all_days(a), _all_days(b), strict=True))
+        same = sum(x * y for x, y in zip(all_days(a), all_days(b), strict=True))
     return days * HOUR_S * same
 
 
-def _all_days(shares: Sequence[float]) -> list[float]:
+def all_days(shares: Sequence[float]) -> list[float]:
+    """Return the shares of the hours of any day."""
     return [SHARE[0] * x + SHARE[1] * y for x, y in zip(shares[:24], shares[24:], strict=True)]
 
 

@@ -96,6 +96,6 @@ def prior_of(one: Role, other: Role) -> float:
     return known or _PRIORS.get(other.name, {}).get(one.name) or _UNLINKED
 
 
-def settable(one: Role, other: Role) -> bool:
-    """Whether both are things that somebody sets, so that together they can be a mistake."""
-    return not {one.name, other.name} & {"motion", *HOUSEHOLD}
+def matters(one: Role, other: Role) -> bool:
+    """Whether it can be a mistake that two things go on together: they are linked, or somebody sets both."""
+    return linked(one, other) or not {one.name, other.name} & {"motion", *HOUSEHOLD}
