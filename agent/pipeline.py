@@ -34,6 +34,7 @@ from agent.wording import group_of, joined, suggestion_of
 from devices.context import Calendar, Context, Occupancy, OccupancyTracker
 from devices.events import NOT_A_STATE, StateChange, Tick, utc
 from devices.state import HomeState
+from hunches.calibration import Calibration
 from hunches.detector import Clear, Detector, Finding, Hunch
 from hunches.wording import clip
 
@@ -73,8 +74,17 @@ class Pipeline:
     event, and `Tick`s are the passing of time.
     """
 
-    def __init__(self, calendar: Calendar, detectors: Sequence[Detector], policy: Policy) -> None:
+    def __init__(
+        self,
+        calendar: Calendar,
+        detectors: Sequence[Detector],
+        policy: Policy,
+        calibration: Calibration | None = None,
+    ) -> None:
         self.calendar = calendar
+        self.calibration = calibration or Calibration(
+            alpha=policy.config.fdr or 0.1, per_day=policy.config.per_day
+        )
         self.detectors = detectors
         self.policy = policy
         self.home = HomeState()
@@ -127,6 +137,8 @@ class Pipeline:
     def _tick(self, tick: Tick) -> list[Output]:
         self.policy.tick(tick.at)
         self._assess_household(tick.at)
+        if self.policy.may_learn:
+            self.calibration.tick(self.context(tick.at).local.toordinal())
         out = self._expire(tick.at) if self.alive else []
         out += self._score_and_learn(tick, tick.at)
         if self._held:
@@ -173,7 +185,7 @@ class Pipeline:
         if self.docket.told(finding):
             return []
         self._count(finding, at)
-        return self._decide(finding, at, context)
+        return self._decide(self._calibrated(finding, context), at, context)
 
     def _count(self, hunch: Hunch, at: datetime) -> None:
         """Note how much there is to say in this home: each abnormal stretch once, shown or not."""
@@ -181,6 +193,15 @@ class Pipeline:
         if self._found.get(key) != hunch.abnormal_since:
             self._found[key] = hunch.abnormal_since
             self.policy.budget.note(at)
+
+    def _calibrated(self, hunch: Hunch, context: Context) -> Hunch:
+        """Return a finding with how likely a day is that brings one as surprising though nothing is wrong."""
+        day = context.local.toordinal()
+        verdict = self.calibration.admits(hunch.detector, hunch.score, day)
+        if self.policy.may_learn:
+            self.calibration.learn_one(hunch.detector, hunch.score, day)
+        known = {"p_home": float(f"{verdict.p:.3g}"), "fdr_level": float(f"{verdict.level:.3g}")}
+        return replace(hunch, evidence={**hunch.evidence, **known})
 
     def _decide(self, hunch: Hunch, at: datetime, context: Context) -> list[Output]:
         """Act where that is allowed, else join a message, else show or hold."""
@@ -323,6 +344,7 @@ class Pipeline:
             "occupancy": self.occupancy.to_dict(),
             "household": self._household.value,
             "policy": self.policy.to_dict(),
+            "calibration": self.calibration.to_dict(),
             "detectors": {d.name: d.to_dict() for d in self.detectors},
             "docket": self.docket.to_dict(),
             "found": [[*key, since.isoformat()] for key, since in self._found.items()],
@@ -335,6 +357,7 @@ class Pipeline:
         self.occupancy.load(data["occupancy"])
         self._household = Occupancy(data["household"])
         self.policy.load(data["policy"])
+        self.calibration.load(data["calibration"])
         for detector in self.detectors:
             if detector.name in data["detectors"]:
                 detector.load(data["detectors"][detector.name])

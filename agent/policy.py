@@ -41,6 +41,7 @@ class PolicyConfig:
     exclude_entities: tuple[str, ...] = ()  # globs
     exclude_detectors: tuple[str, ...] = ()
     warmup: timedelta = timedelta(0)  # only learn for this long after the first event
+    fdr: float | None = None  # strict: only what is news for this home at this rate of false discoveries
     act: tuple[str, ...] = ()  # what may be done unasked: "light.*", "dwell:switch.iron"
 
 
@@ -115,6 +116,8 @@ class Policy:
             return "vacation: only security hunches"
         if hunch.score < hunch.threshold + self._raised_bar.get((hunch.detector, hunch.entity_id), 0.0):
             return "below the bar that your rejections raised"
+        if self.config.fdr is not None and not urgent and not _is_news(hunch):
+            return "no news for this home"
         return None
 
     def severity(self, hunch: Hunch, home: HomeState, context: Context) -> Severity:
@@ -257,6 +260,11 @@ class Policy:
 def matches(entity_id: str, globs: Iterable[str]) -> bool:
     """Whether an entity id matches any of the globs ("light.*", "*_door")."""
     return any(fnmatchcase(entity_id, glob) for glob in globs)
+
+
+def _is_news(hunch: Hunch) -> bool:
+    """Whether the calibration let it through."""
+    return bool(hunch.evidence.get("p_home", 0.0) <= hunch.evidence.get("fdr_level", 1.0))
 
 
 def _is_freezer(entity_id: str, known: EntityState | None) -> bool:

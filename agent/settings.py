@@ -142,6 +142,9 @@ class HunchSettings(_Section):
     per_day: float = Field(default=0.5, ge=0, description="unasked hunches a day, on average")
     burst: float = Field(default=3.0, ge=1, description="how many a quiet home may save up")
     quiet_hours: tuple[time, time] | None = (time(22, 30), time(7, 0))
+    fdr: float | None = Field(
+        default=None, gt=0, lt=1, description="strict: the share of hunches that may be false, by calibration"
+    )
     exclude_entities: tuple[str, ...] = ()
     exclude_detectors: tuple[str, ...] = ()
     act: tuple[str, ...] = Field(
@@ -166,6 +169,7 @@ class HunchSettings(_Section):
             self.quiet_hours,
             self.exclude_entities,
             self.exclude_detectors,
+            fdr=self.fdr,
             act=self.act,
         )
 

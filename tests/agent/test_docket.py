@@ -315,3 +315,26 @@ def test_what_is_welcome_costs_the_budget_half() -> None:
         p.step(change("light.a", "off", start + 12))
         start += 30
     assert lit(p, "light.a", minutes=start) == [], "two tokens: 1 + 1/2 + 1/2, and a little from the hour"
+
+
+# -- calibration --------------------------------------------------------------------------------------
+
+
+def test_a_hunch_says_how_rare_such_a_day_is_here() -> None:
+    p = pipeline()
+    (s,) = lit(p, "light.a")
+    assert isinstance(s, Suggestion)
+    assert 0.0 < s.evidence["p_home"] <= 1.0
+    assert 0.0 < s.evidence["fdr_level"] < 1.0
+
+
+def test_a_strict_home_hears_only_what_is_news_there() -> None:
+    p = home_of(LongOn(), fdr=0.1, per_day=0.5)
+    shown = []
+    for day in range(20):  # the same finding every day
+        start = day * 24 * 60.0
+        shown.append(len([o for o in lit(p, "light.a", minutes=start) if isinstance(o, Suggestion)]))
+        p.step(change("light.a", "off", start + 12))
+    assert sum(shown[10:]) <= 1
+    p = reloaded(p, LongOn())
+    assert p.calibration.to_dict()["observed"] == 19
