@@ -31,7 +31,6 @@ class Waiting:
     hour: float
     day: int
     surprise: float  # of the hour alone
-    said: bool = False  # the hour alone was enough
     heard: list[str] = field(default_factory=list)  # who else, so far
 
 

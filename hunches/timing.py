@@ -22,6 +22,7 @@ _DAY_S: Final = 86400.0
 _FORTNIGHT_S: Final = 14 * _DAY_S
 _SAME_HOUR: Final = 1.5  # hours apart at most
 _ODD_KEPT: Final = 6  # surprises that an entity's new habits are seen by
+_USUAL: Final = 0.5  # share of episodes with as little company from which on it explains the hour
 _MOST_HEARD: Final = 64  # of an episode's company
 _LASTS: Final = timedelta(hours=3)  # that a hunch stays worth saying
 _NOT_PEOPLE: Final = frozenset({Origin.AGENT, Origin.AUTOMATION})
@@ -36,7 +37,8 @@ class Timing:
     1. the hour, by the entity's `HourProfile`, backed by the home's;
     2. company: the share of the entity's episodes with as little of its usual company, heard from
        `before_min` before until `after_min` after it (`Company`): a door that opens without the hall's motion
-       is another event than one with it, also in a home where others are up.
+       is another event than one with it, also in a home where others are up. With company as good as in half
+       of its episodes it is a late night, and no surprise at all.
 
     A hunch is raised when the sum reaches `threshold` and passes the home's `DailyRecords`, and all of its
     own day. What comes at the same hour for a third time within a fortnight is a new habit, and no news.
@@ -93,34 +95,21 @@ class Timing:
         self._home = HourProfile(half_life_days=half_life_days, backing=20.0)
         self._records = DailyRecords()
         self._company = Company(window_s=self.before_s + self.after_s, half_life_days=half_life_days)
-        self._episodes = 0
         self._relevant: dict[str, bool] = {}
-        self._asked: tuple[tuple[str, float, int] | None, float] = (None, 0.0)
 
     # -- scoring ----------------------------------------------------------------------------------
 
     def score_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> Iterable[Hunch]:
-        """Return activations at odd hours: at once if the hour says it all, else with its company known."""
-        if isinstance(event, Tick):
-            return self._score_waiting(event.at.timestamp(), home, context) if self._waiting else ()
-        if not self._is_relevant(event):
+        """Return activations at odd hours, once their company is known. Only a tick can tell."""
+        if isinstance(event, StateChange) or not self._waiting:
             return ()
-        kind = self._activated(event, home)
-        at = event.changed_at.timestamp()
-        if kind is None or not self._is_episode(event.entity_id, at):
-            return ()
-        seen = Waiting(
-            event.new, at, context.hour, _day(context), self._surprise(event.entity_id, at, context)
-        )
-        if not self._is_news(event.entity_id, seen, seen.surprise):
-            return ()
-        return (self._hunch(event.entity_id, seen, seen.surprise, home, context),)
+        return self._score_waiting(event.at.timestamp(), home, context)
 
     def _score_waiting(self, at: float, home: HomeState, context: Context) -> list[Hunch]:
         ripe = [
             (self._with_company(entity_id, seen), entity_id)
             for entity_id, seen in self._waiting.items()
-            if not seen.said and seen.at + self.after_s <= at
+            if seen.at + self.after_s <= at
         ]
         if not ripe:
             return []
@@ -143,13 +132,7 @@ class Timing:
         return max(self.threshold, self._records.bar(day))
 
     def _surprise(self, entity_id: str, at: float, context: Context) -> float:
-        """Return -log10 p of the hour; 0 while too little is known. Asked by the score, then by learning."""
-        asked = (entity_id, at, self._episodes)
-        if self._asked[0] != asked:
-            self._asked = (asked, self._fresh_surprise(entity_id, at, context))
-        return self._asked[1]
-
-    def _fresh_surprise(self, entity_id: str, at: float, context: Context) -> float:
+        """Return -log10 p of the hour; 0 while too little is known."""
         habit = self._habits.get(entity_id)
         if habit is None or habit.hours.n < self.min_episodes or at - habit.first < self.min_age_s:
             return 0.0
@@ -158,14 +141,8 @@ class Timing:
     def _with_company(self, entity_id: str, seen: Waiting) -> float:
         if seen.surprise <= 0.0:
             return 0.0
-        return seen.surprise - log10(self._share(entity_id, seen))
-
-    def _share(self, entity_id: str, seen: Waiting) -> float:
-        return self._company.share(entity_id, self._company.grade(entity_id, seen.heard, seen.at))
-
-    def _is_episode(self, entity_id: str, at: float) -> bool:
-        habit = self._habits.get(entity_id)
-        return habit is None or at - habit.last > self.burst_gap_s
+        share = self._company.share(entity_id, self._company.grade(entity_id, seen.heard, seen.at))
+        return seen.surprise - log10(share) if share <= _USUAL else 0.0
 
     def _activated(self, change: StateChange, home: HomeState) -> Kind | None:
         """Return the kind of an entity that a person may just have activated."""
@@ -238,7 +215,9 @@ class Timing:
         """Learn the hour of an episode, and in time what company it had."""
         if isinstance(event, Tick):
             if self._waiting:
-                self._settle(event.at.timestamp())
+                at = event.at.timestamp()
+                for entity_id in [e for e, w in self._waiting.items() if w.at + self.after_s <= at]:
+                    self._settle(entity_id)
             return
         if not self._is_relevant(event) or event.new in NOT_A_STATE or event.origin in _NOT_PEOPLE:
             return
@@ -250,26 +229,18 @@ class Timing:
         self._company.heard(event.entity_id, at)
 
     def _learn_activation(self, change: StateChange, at: float, context: Context) -> None:
-        entity_id, day = change.entity_id, at / _DAY_S
-        episode = self._is_episode(entity_id, at)
-        habit = self._habits.get(entity_id)
-        if habit is None:
-            hours = HourProfile(half_life_days=self.half_life_days)
-            habit = self._habits[entity_id] = Habit(hours, at, at)
-        elif episode:
+        entity_id, habit = change.entity_id, self._habits.get(change.entity_id)
+        if habit is None or at - habit.last > self.burst_gap_s:
+            if entity_id in self._waiting:  # no tick for half an hour
+                self._settle(entity_id)
             seen = Waiting(
                 change.new, at, context.hour, _day(context), self._surprise(entity_id, at, context)
             )
-            seen.said = self._is_news(entity_id, seen, seen.surprise)
-            self._records.learn_one(seen.surprise, seen.day)
             seen.heard = [e for e in self._company.since(at, self.before_s) if e != entity_id][:_MOST_HEARD]
             self._waiting[entity_id] = seen
+        if habit is None:
+            habit = self._habits[entity_id] = Habit(HourProfile(half_life_days=self.half_life_days), at, at)
         habit.last = at
-        if episode:
-            habit.episodes += 1
-            self._episodes += 1
-            habit.hours.learn_one(context.hour, day)
-            self._home.learn_one(context.hour, day)
 
     def _join_waiting(self, entity_id: str, at: float) -> None:
         for other, seen in self._waiting.items():
@@ -281,15 +252,17 @@ class Timing:
             ):
                 seen.heard.append(entity_id)
 
-    def _settle(self, at: float) -> None:
-        for entity_id in [e for e, w in self._waiting.items() if w.at + self.after_s <= at]:
-            seen = self._waiting.pop(entity_id)
-            score = self._with_company(entity_id, seen)
-            self._records.learn_one(score, seen.day)
-            self._company.learn_one(entity_id, seen.heard, seen.at)
-            if score >= self.threshold:
-                habit = self._habits[entity_id]
-                habit.odd = [*habit.odd, [seen.hour, seen.at]][-_ODD_KEPT:]
+    def _settle(self, entity_id: str) -> None:
+        """Learn an episode whose company is known."""
+        seen, habit = self._waiting.pop(entity_id), self._habits[entity_id]
+        score = self._with_company(entity_id, seen)
+        self._records.learn_one(score, seen.day)
+        self._company.learn_one(entity_id, seen.heard, seen.at)
+        habit.episodes += 1
+        habit.hours.learn_one(seen.hour, seen.at / _DAY_S)
+        self._home.learn_one(seen.hour, seen.at / _DAY_S)
+        if score >= self.threshold:
+            habit.odd = [*habit.odd, [seen.hour, seen.at]][-_ODD_KEPT:]
 
     # -- keeping ----------------------------------------------------------------------------------
 
@@ -301,7 +274,6 @@ class Timing:
         self._company.forget(entity_id)
         for seen in self._waiting.values():
             seen.heard = [e for e in seen.heard if e != entity_id]
-        self._asked = (None, 0.0)
 
     def rename(self, old: str, new: str) -> None:
         """Carry what was learned over to an entity's new id."""
@@ -324,18 +296,16 @@ class Timing:
                 e: [h.hours.to_dict(), h.first, h.last, h.episodes, h.odd] for e, h in self._habits.items()
             },
             "waiting": {
-                e: [w.state, w.at, w.hour, w.day, w.surprise, w.said, list(w.heard)]
-                for e, w in self._waiting.items()
+                e: [w.state, w.at, w.hour, w.day, w.surprise, list(w.heard)] for e, w in self._waiting.items()
             },
             "home": self._home.to_dict(),
             "records": self._records.to_dict(),
-            "episodes": self._episodes,
             "company": self._company.to_dict(),
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict` of the same configuration."""
-        self._habits, self._asked = {}, (None, 0.0)
+        self._habits = {}
         for entity_id, (hours, *rest) in data["habits"].items():
             profile = HourProfile(half_life_days=self.half_life_days)
             profile.load(hours)
@@ -343,7 +313,6 @@ class Timing:
         self._waiting = {e: Waiting(*w) for e, w in data["waiting"].items()}
         self._home.load(data["home"])
         self._records.load(data["records"])
-        self._episodes = data["episodes"]
         self._company.load(data["company"])
         self._relevant = {}
 

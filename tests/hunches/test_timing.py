@@ -69,6 +69,7 @@ def test_bursts_count_once() -> None:
     for i in range(60):
         for c in stay("binary_sensor.hall_motion", START + i * MINUTE, 10.0):
             harness.step(c)
+    harness.step(Tick(START + 61 * MINUTE))
     assert harness.detector._habits["binary_sensor.hall_motion"].episodes == 1
 
 
