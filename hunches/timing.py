@@ -29,7 +29,7 @@ _NOT_PEOPLE: Final = frozenset({Origin.AGENT, Origin.AUTOMATION})
 
 
 class Timing:
-    """Notices an activation at an hour when it never happens, above all in a home that is still.
+    """Notices an activation at an hour when it never happens, without the company that it usually has.
 
     An episode is an activation (off to on, closed to open …) more than `burst_gap_min` after the last one of
     the entity. Its surprise has two parts, -log10 of a tail probability each:
@@ -44,8 +44,8 @@ class Timing:
     own day. What comes at the same hour for a third time within a fortnight is a new habit, and no news.
     Automations and our own commands neither teach nor count as company.
 
-    `ActionSurprise` isn't used here: it knows what came before an action, not what follows, and follows is
-    what an activation out of nowhere lacks.
+    `ActionSurprise` isn't used here: it judges an action by what came before it. An activation out of nowhere
+    is known as much by what doesn't follow.
 
     Memory: 48 counts, 48 companions and a few numbers an entity. A change costs O(waiting episodes), of which
     there is at most one an entity and hardly ever more than one; an episode O(48 · kernel + companions).
