@@ -200,7 +200,7 @@ class Pipeline:
         verdict = self.calibration.admits(hunch.detector, hunch.score, day)
         if self.policy.may_learn:
             self.calibration.learn_one(hunch.detector, hunch.score, day)
-        known = {"p_home": float(f"{verdict.p:.3g}"), "fdr_level": float(f"{verdict.level:.3g}")}
+        known = {"p_home": float(f"{verdict.p:.3g}"), "fdr_level": float(f"{min(1.0, verdict.level):.3g}")}
         return replace(hunch, evidence={**hunch.evidence, **known})
 
     def _decide(self, hunch: Hunch, at: datetime, context: Context) -> list[Output]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 from statistics import median
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 SLOTS: Final = 144  # a day, of ten minutes
 SLOT_H: Final = 24.0 / SLOTS
@@ -64,15 +64,15 @@ class DailyTimes:
         """Return in how many slots of a stretch of a day it happened."""
         return (self.of(day, starts) & window(start, end)).bit_count()
 
-    def to_dict(self) -> list[list[int]]:
+    def to_dict(self) -> list[list[Any]]:
         """Return a JSON-serialisable snapshot."""
-        return [[d, m] for d, m in self.masks.items()]
+        return [[d, f"{m:x}"] for d, m in self.masks.items()]  # JSON's integers have 64 bits
 
     @classmethod
-    def from_dict(cls, data: Sequence[Sequence[int]]) -> Self:
+    def from_dict(cls, data: Sequence[Sequence[Any]]) -> Self:
         """Rebuild from `to_dict`."""
         found = cls()
-        found.masks = {int(d): int(m) for d, m in data}
+        found.masks = {int(d): int(m, 16) for d, m in data}
         return found
 
 

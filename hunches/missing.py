@@ -313,7 +313,7 @@ class Missing:
                     when = (begins + timedelta(hours=usual.due)).replace(tzinfo=local.tzinfo).timestamp()
                     look = when if which == REST else when + self.patience_s
                     self._due.append(_Due(day, look, when, entity_id, which, of, usual, p))
-        self._next = min((d.look for d in self._due if not d.outcome), default=inf)
+        self._next = self._next_look()
 
     def _quietest_hour(self) -> int:
         """Return the hour of the night at which the least happens, by the three hours around it."""
@@ -384,7 +384,7 @@ class Missing:
                 due.outcome = "left open"
             else:
                 due.look = at + _AGAIN_S
-        self._next = min((d.look for d in self._due if not d.outcome), default=inf)
+        self._next = self._next_look()
 
     # -- keeping ----------------------------------------------------------------------------------
 
@@ -404,6 +404,9 @@ class Missing:
         for due in self._due:
             if due.entity_id == old:
                 due.entity_id = new
+
+    def _next_look(self) -> float:
+        return min((d.look for d in self._due if not d.outcome), default=inf)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""
@@ -426,7 +429,7 @@ class Missing:
                 ]
                 for d in self._due
             ],
-            "numbers": [self._next, self._said_at, self._tested, self._failed],
+            "numbers": [self._said_at, self._tested, self._failed],
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
@@ -439,7 +442,8 @@ class Missing:
             _Due(day, look, when, about["entity"], which, days, Usual(*usual), p, outcome)
             for day, look, when, about, which, days, usual, p, outcome in data["due"]
         ]
-        self._next, self._said_at, self._tested, self._failed = data["numbers"]
+        self._said_at, self._tested, self._failed = data["numbers"]
+        self._next = self._next_look()
 
 
 def day_of(local: datetime, starts: int) -> tuple[int, float]:

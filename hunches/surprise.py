@@ -40,7 +40,7 @@ class ActionSurprise:
     - company: an action that never came without b among the last 16 (switching on before switching off) and
       now does, or never with it: q/p = max_b P(b or no b) / P(b or no b | action), at least 1. What is open
       counts as company;
-    - each category ("hour", "weekday", …; floats are cut to whole numbers) and whether its own device is open,
+    - each category ("hour", "weekday", …; floats are cut to integers) and whether its own device is open,
       given action and device; half of an hour's count may spread to the hours beside, where that foretells;
     - the time since the last action, in powers of two of seconds, given that one, this one, and both.
 

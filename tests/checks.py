@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import orjson
+
 import hunches
 from devices.context import Calendar, Occupancy
 from devices.events import Origin, StateChange, Tick
@@ -76,9 +78,9 @@ class Harness:
         return json.dumps(self.detector.to_dict(), sort_keys=True)
 
     def reloaded(self) -> Harness:
-        """Return a copy that went through JSON."""
+        """Return a copy that went through the store's JSON: no integers over 64 bits, no infinity."""
         other = Harness(self.make)
-        other.detector.load(json.loads(json.dumps(self.detector.to_dict())))
+        other.detector.load(orjson.loads(orjson.dumps(self.detector.to_dict())))
         other.home.load(json.loads(json.dumps(self.home.to_dict())))
         other.hunches = list(self.hunches)
         return other
