@@ -70,6 +70,8 @@ class Missing:
       habits, and a day away has none; nor is anything missing while it is known that nobody is at home. By
       how much later than usual the home woke up, by that much habits may be late;
     - the entity can be heard;
+    - it is among the most regular ones, whose p add up to one in `once_in_days`: a home with fifty habits
+      has one that fails on most days;
     - it is not one of several: a day on which more than a quarter of the habits that were due so far are
       missing is another kind of day. Of those that are missing at once the most regular is
       said, and nothing else within six hours.
@@ -80,6 +82,7 @@ class Missing:
     Parameters
     ----------
     p_max: largest probability of a day without that is worth a hunch.
+    once_in_days: days in which one of all may fail for nothing.
     min_days: days that must have been looked at.
     max_spread_h: due time minus usual time, at most, hours.
     life: share of the usual activity of the others.
@@ -101,6 +104,7 @@ class Missing:
         self,
         *,
         p_max: float = 0.02,
+        once_in_days: float = 8.0,
         min_days: int = 10,
         max_spread_h: float = 4.0,
         life: float = 0.75,
@@ -109,6 +113,7 @@ class Missing:
         home_trust: float = 50.0,
     ) -> None:
         self.p_max = p_max
+        self.once_in_days = once_in_days
         self.min_days = min_days
         self.max_spread_h = max_spread_h
         self.life = life
@@ -313,7 +318,18 @@ class Missing:
                     when = (begins + timedelta(hours=usual.due)).replace(tzinfo=local.tzinfo).timestamp()
                     look = when if which == REST else when + self.patience_s
                     self._due.append(_Due(day, look, when, entity_id, which, of, usual, p))
+        self._due = self._worth_watching(self._due)
         self._next = self._next_look()
+
+    def _worth_watching(self, due: list[_Due]) -> list[_Due]:
+        """Return the most regular ones: of all together less than one in `once_in_days` is to fail."""
+        kept, expected = [], 0.0
+        for d in sorted(due, key=lambda d: (d.p, -d.usual.hits, d.entity_id, d.which)):
+            expected += d.p
+            if expected > 1.0 / self.once_in_days:
+                break
+            kept.append(d)
+        return kept
 
     def _quietest_hour(self) -> int:
         """Return the hour of the night at which the least happens, by the three hours around it."""

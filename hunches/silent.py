@@ -24,6 +24,13 @@ _LASTS: Final = timedelta(days=3)  # that a hunch stays worth saying
 _AGAIN_S: Final = 1800.0  # between two looks at an entity that says nothing
 _NETWORK: Final = 1 / 3  # of what is followed; if more is silent, it isn't the devices
 _SUSPICIOUS: Final = 0.1  # as rare as this share of what is worth a hunch
+_SPEAKS_UP: Final = frozenset({"binary_sensor", "sensor"})
+"""Domains of what reports of itself; a lamp or a plug says nothing as long as nobody uses it."""
+_USED: Final = frozenset(
+    {"apparent_power", "current", "door", "energy", "garage_door", "gas", "lock", "opening", "plug", "power",
+     "running", "volume", "volume_flow_rate", "water", "window"}
+)  # fmt: skip
+"""Device classes that say the same as long as nobody uses the thing."""
 _SILENT: Final = "silent"
 _UNAVAILABLE: Final = "unavailable"
 _LOW: Final = "low battery"
@@ -175,6 +182,7 @@ class Silent:
         return (
             known is not None
             and at - known.last.at >= self.patience_s
+            and at - known.last.at > known.longest_s
             and known.weight >= self.min_reports
             and known.rate(at) >= self.min_a_day
             and at - known.first >= self.min_age_s
@@ -295,6 +303,8 @@ class Silent:
                 self._batteries[entity_id] = Battery()
             self._batteries[entity_id].learn_one(level, at / _DAY_S)
         state = home.get(entity_id)
+        if change.domain not in _SPEAKS_UP or (state and state.device_class in _USED):
+            return
         people = kind_of(change.domain, state.device_class if state else None) is not None
         self._time.report(entity_id, at, people=people)
         if entity_id in self._said and self._settled(entity_id, home):
