@@ -114,7 +114,8 @@ def run_home(home: Home, options: argparse.Namespace) -> list[Result]:
 
 
 def homes(options: argparse.Namespace) -> Iterator[Home]:
-    for path in sorted(options.data.glob("*.jsonl.gz")):
+    folder = options.data / "recordings"
+    for path in sorted((folder if folder.is_dir() else options.data).glob("*.jsonl.gz")):
         if not options.homes or path.name.split(".")[0] in options.homes:
             yield recording(path)
     if not options.homes or SIMULATED in options.homes:

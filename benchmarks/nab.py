@@ -45,7 +45,9 @@ PUBLISHED = {  # NAB's scoreboard; not measured here
 
 
 def read(path: Path) -> list[Series]:
-    """Read the corpus from NAB's tar file."""
+    """Read the corpus from NAB's tar file, or from one below a folder."""
+    if path.is_dir():
+        path = next(path.rglob("nab*.tar.gz"))
     with tarfile.open(path) as tar:
         texts = {m.name: tar.extractfile(m).read().decode() for m in tar.getmembers() if m.isfile()}  # type: ignore[union-attr]
     windows = json.loads(texts[LABELS])
@@ -126,13 +128,15 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = {p.name: p for p in PROFILES}
-    parser.add_argument("--data", type=Path, required=True, help="NAB as a tar file")
+    parser.add_argument("--data", type=Path, required=True, help="NAB as a tar file, or a folder with it")
     parser.add_argument("--profile", choices=[*names, "all"], default="all")
     parser.add_argument("--detectors", default=",".join(DETECTORS), metavar="A,B")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--verbose", action="store_true", help="each file's hits, misses, and false alarms")
     options = parser.parse_args()
+    if unknown := set(options.detectors.split(",")) - set(DETECTORS):
+        parser.error(f"no detector {', '.join(sorted(unknown))}; there are {', '.join(DETECTORS)}")
     options.profiles = PROFILES if options.profile == "all" else (names[options.profile],)
     return options
 
