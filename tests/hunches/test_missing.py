@@ -206,7 +206,7 @@ def test_automations_are_no_habit() -> None:
     for state in ("off", "on"):
         change = home.apply(StateChange("light.porch", state, at, at, origin=Origin.AUTOMATION))
         detector.learn_one(change, home, CALENDAR.context(at, Occupancy.HOME))
-    assert detector.to_dict()["on"] == {}
+    assert detector.to_dict()["home_days"]["on"] == {}
 
 
 def test_first_and_last() -> None:
