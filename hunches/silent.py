@@ -11,18 +11,18 @@ from typing import Any, ClassVar, Final
 from devices.context import Context
 from devices.events import NOT_A_STATE, StateChange, Tick
 from devices.state import HomeState
-from hunches.alive_time import HOURS, AliveTime, Slot
 from hunches.batteries import Battery, level_of
 from hunches.detector import Clear, Finding, Hunch
 from hunches.outages import Outages
 from hunches.priors import kind_of
-from hunches.reporting import Moment, Reporting
-from hunches.wording import clip, duration, name_of
+from hunches.silences import Silences
+from hunches.silent_words import Words, battery_words, outage_words, silence_words
+from hunches.wording import clip, name_of
 
 _DAY_S: Final = 86400.0
 _LASTS: Final = timedelta(days=3)  # that a hunch stays worth saying
 _AGAIN_S: Final = 1800.0  # between two looks at an entity that says nothing
-_NETWORK: Final = 1 / 3  # of what is followed; if more is silent, it isn't the devices
+_NETWORK: Final = 1 / 3  # of the home; if more is unavailable, it isn't the devices
 _SUSPICIOUS: Final = 0.1  # as rare as this share of what is worth a hunch
 _SPEAKS_UP: Final = frozenset({"binary_sensor", "sensor"})
 """Domains of what reports of itself; a lamp or a plug says nothing as long as nobody uses it."""
@@ -88,16 +88,15 @@ class Silent:
         half_life_days: float = 30.0,
     ) -> None:
         self.threshold = log10(once_in_days)
-        self.min_reports = min_reports
         self.min_a_day = min_a_day
         self.min_age_s = min_age_days * _DAY_S
         self.patience_s = patience_h * 3600.0
         self.outage_s = outage_h * 3600.0
         self.low = low
         self.charged = charged
-        self.half_life_days = half_life_days
-        self._time = AliveTime()
-        self._known: dict[str, Reporting] = {}
+        self._silences = Silences(
+            half_life_days=half_life_days, min_reports=min_reports, patience_s=self.patience_s
+        )
         self._outages = Outages()
         self._batteries: dict[str, Battery] = {}
         self._heap: list[tuple[float, str, str]] = []  # when to look, at what, at which entity
@@ -137,7 +136,7 @@ class Silent:
             return "is charged" if level is not None and level >= self.charged else ""
         if what == _UNAVAILABLE:
             return "" if known.state in NOT_A_STATE else "is available again"
-        return "reports again" if self._is_alive(entity_id, home) else ""
+        return "reports again" if self._silences.is_alive(entity_id, home) else ""
 
     def _due(self, at: float, home: HomeState, context: Context) -> list[Hunch]:
         due = sorted((what, entity_id) for when, what, entity_id in self._heap if when <= at)
@@ -150,67 +149,19 @@ class Silent:
     def _silence(self, entity_id: str, at: float, home: HomeState, context: Context) -> Hunch | None:
         if entity_id in self._said or not self._may_judge(entity_id, at, home):
             return None
-        known = self._known[entity_id]
-        now = self._now(known, at)
-        score = -log10(known.per_day(now))
-        if score < self.threshold or self._is_network(at, home):
+        known, now = self._silences[entity_id], self._silences.now(entity_id, at)
+        score, limit = -log10(known.per_day(now)), 10.0**-self.threshold
+        suspicious: float = 10.0 ** (-self.threshold * _SUSPICIOUS)
+        if score < self.threshold or self._silences.is_network(at, home, suspicious):
             return None
-        silent_s, x = at - known.last.at, known.expected(now.counts)
-        title = (
-            f"{name_of(entity_id, home)} has said nothing for {duration(silent_s)}; with as much going on in "
-            f"the home, it usually reports in {max(2, round(x))} five-minute stretches of that time"
-        )
-        longest = known.longest_s
-        if longest < silent_s:
-            title += f", and it was never silent for longer than {duration(longest)}"
-        zone = context.local.tzinfo
-        evidence = {
-            "last_report": datetime.fromtimestamp(known.last.at, zone).isoformat(timespec="minutes"),
-            "silent_s": round(silent_s),
-            "expected": round(x, 1),
-            "silences_a_day": round(known.rate(at), 1),
-            "longest_s": round(longest),
-            "such_silences_a_day": float(f"{known.per_day(now):.3g}"),
-            "at_most_a_day": float(f"{10**-self.threshold:.3g}"),
-            "contributions": known.contributions(now),
-        }
-        words = (f"{title}.", f"nothing heard for {duration(silent_s)}")
-        return self._hunch((entity_id, _SILENT), score, words, evidence, at)
+        words = silence_words(name_of(entity_id, home), known, now, limit, context.local.tzinfo)
+        return self._hunch((entity_id, _SILENT), score, words, at)
 
     def _may_judge(self, entity_id: str, at: float, home: HomeState) -> bool:
-        known = self._known.get(entity_id)
-        return (
-            known is not None
-            and at - known.last.at >= self.patience_s
-            and at - known.last.at > known.longest_s
-            and known.weight >= self.min_reports
-            and known.rate(at) >= self.min_a_day
-            and at - known.first >= self.min_age_s
-            and not self._is_alive(entity_id, home)
-            and not _is_out(entity_id, home)
-        )
-
-    def _is_alive(self, entity_id: str, home: HomeState) -> bool:
-        """Whether an entity reported after what was last learned of it, if only the same state again."""
-        known, state = self._known.get(entity_id), home.get(entity_id)
-        if known is None or state is None:
+        if not self._silences.is_long(entity_id, at, home) or _is_out(entity_id, home):
             return False
-        return self._time.reported(entity_id) or bool(state.seen_at.timestamp() > known.last.at)
-
-    def _is_network(self, at: float, home: HomeState) -> bool:
-        """Whether so much is silent at once that it isn't the devices."""
-        judged = [e for e, r in self._known.items() if r.weight >= self.min_reports]
-        limit: float = 10.0 ** (-self.threshold * _SUSPICIOUS)
-        silent = sum(
-            self._known[e].per_day(self._now(self._known[e], at)) < limit
-            for e in judged
-            if not self._is_alive(e, home) and at - self._known[e].last.at >= self.patience_s
-        )
-        return silent >= 3 and silent > _NETWORK * len(judged)
-
-    def _now(self, known: Reporting, at: float) -> Moment:
-        counts = self._time.people if len(known.last.counts) == HOURS else self._time.all
-        return Moment(at, self._time.heard_s(at), counts)
+        known = self._silences[entity_id]
+        return known.rate(at) >= self.min_a_day and at - known.first >= self.min_age_s
 
     def _outage(self, entity_id: str, at: float, home: HomeState) -> Hunch | None:
         limit = self._outage_limit(entity_id)
@@ -221,51 +172,34 @@ class Silent:
             return None
         if len(self._outages) >= 3 and len(self._outages) > _NETWORK * len(home):
             return None
-        title = f"{name_of(entity_id, home)} has been unavailable for {duration(lasted)}"
-        if longest:
-            title += f"; it never was for longer than {duration(longest)}"
-        evidence = {"lasted_s": round(lasted), "longest_s": round(longest), "limit_s": round(limit)}
-        score, short = self.threshold + log10(lasted / limit), f"unavailable for {duration(lasted)}"
-        return self._hunch((entity_id, _UNAVAILABLE), score, (f"{title}.", short), evidence, at)
+        score = self.threshold + log10(lasted / limit)
+        words = outage_words(name_of(entity_id, home), lasted, longest, limit)
+        return self._hunch((entity_id, _UNAVAILABLE), score, words, at)
 
     def _outage_limit(self, entity_id: str) -> float:
         return max(self.outage_s, 1.5 * self._outages.longest(entity_id))
 
     def _empty_hunch(self, change: StateChange, level: float, home: HomeState) -> Hunch:
         entity_id, at = change.entity_id, change.received_at.timestamp()
-        days = None
-        short = "battery low"
-        if change.domain == "sensor":
-            short = f"battery at {level:g}%"
-            battery = self._batteries.get(entity_id)
-            days = battery.days_left() if battery else None
-        title = f"{name_of(entity_id, home)}: {short}"
-        if days is not None:
-            title += f"; at this rate it is empty in about {duration(max(1.0, days) * _DAY_S)}"
-        evidence = {"level": level, "low": self.low, "days_left": None if days is None else round(days, 1)}
+        exact, battery = change.domain == "sensor", self._batteries.get(entity_id)
+        days = battery.days_left() if exact and battery else None
+        words = battery_words(name_of(entity_id, home), level, self.low, days, exact=exact)
         score = self.threshold + (self.low - level) / max(1.0, self.low)
-        return self._hunch((entity_id, _LOW), score, (f"{title}.", short), evidence, at)
+        return self._hunch((entity_id, _LOW), score, words, at)
 
-    def _hunch(
-        self,
-        about: tuple[str, str],
-        score: float,
-        words: tuple[str, str],
-        evidence: dict[str, Any],
-        at: float,
-    ) -> Hunch:
+    def _hunch(self, about: tuple[str, str], score: float, words: Words, at: float) -> Hunch:
         return Hunch(
             detector=self.name,
             entity_id=about[0],
             context_key=about[1],
             score=score,
             threshold=self.threshold,
-            title=clip(words[0]),
-            evidence=evidence,
+            title=clip(words.title),
+            evidence=words.evidence,
             raised_for=_SILENT,
             abnormal_since=datetime.fromtimestamp(at, UTC),
             lasts=_LASTS,
-            short=words[1],
+            short=words.short,
             group=_SILENT,
             clears_itself=True,
         )
@@ -306,36 +240,21 @@ class Silent:
         if change.domain not in _SPEAKS_UP or (state and state.device_class in _USED):
             return
         people = kind_of(change.domain, state.device_class if state else None) is not None
-        self._time.report(entity_id, at, people=people)
+        self._silences.report(entity_id, at, people=people)
         if entity_id in self._said and self._settled(entity_id, home):
             self._unsay(entity_id, at)
 
     def _unsay(self, entity_id: str, at: float) -> None:
         if self._said.pop(entity_id) == _UNAVAILABLE:
             self._outages.end(entity_id, at)
-        if entity_id in self._known:
+        if entity_id in self._silences:
             self._queue(at + self.patience_s, _SILENT, entity_id)
 
     def _pass_time(self, at: float, context: Context) -> None:
         if self._first is None:
             self._first = at
-        ended = self._time.advance(at, context.local.hour)
-        if ended is not None:
-            for entity_id in ended.reported:
-                self._learn_slot(entity_id, ended)
-
-    def _learn_slot(self, entity_id: str, slot: Slot) -> None:
-        known = self._known.get(entity_id)
-        people = entity_id in slot.people if known is None else len(known.last.counts) == HOURS
-        if people and entity_id not in slot.people:
-            return  # what it is has changed
-        now = Moment(slot.at, slot.heard_s, self._time.people if people else self._time.all)
-        if known is None:
-            self._known[entity_id] = Reporting(now, half_life_days=self.half_life_days)
-            self._queue(slot.at + self.patience_s, _SILENT, entity_id)
-            return
-        company = slot.people if people else slot.reported
-        known.learn_one(now, slot.hour if people else slot.cell, solo=len(company) == 1)
+        for entity_id in self._silences.advance(at, context.local.hour):
+            self._queue(self._silences[entity_id].first + self.patience_s, _SILENT, entity_id)
 
     def _look(self, at: float, home: HomeState, context: Context) -> None:
         """Say what is due, and set the next time to look."""
@@ -348,10 +267,10 @@ class Silent:
                 continue  # until it is over
             if what == _UNAVAILABLE:
                 self._look_at_outage(entity_id, at, home)
-            elif (known := self._known.get(entity_id)) is not None:
-                if self._is_alive(entity_id, home) and not self._time.reported(entity_id):
-                    known.last = self._now(known, at)  # the same state again: a sign of life
-                self._queue(max(known.last.at + self.patience_s, at + _AGAIN_S), _SILENT, entity_id)
+            elif entity_id in self._silences:
+                self._silences.take_repeats(entity_id, at, home)
+                last = self._silences[entity_id].last.at
+                self._queue(max(last + self.patience_s, at + _AGAIN_S), _SILENT, entity_id)
 
     def _look_at_outage(self, entity_id: str, at: float, home: HomeState) -> None:
         if _is_out(entity_id, home):
@@ -370,10 +289,9 @@ class Silent:
 
     def forget(self, entity_id: str) -> None:
         """Drop all that was learned about an entity."""
-        self._known.pop(entity_id, None)
         self._batteries.pop(entity_id, None)
         self._said.pop(entity_id, None)
-        self._time.forget(entity_id)
+        self._silences.forget(entity_id)
         self._outages.forget(entity_id)
         self._heap = [item for item in self._heap if item[2] != entity_id]
         heapify(self._heap)
@@ -383,9 +301,9 @@ class Silent:
         """Carry what was learned over to an entity's new id."""
         if old == new:
             return
-        for found in (self._known, self._batteries, self._said):
+        for found in (self._batteries, self._said):
             _carry(found, old, new)
-        self._time.rename(old, new)
+        self._silences.rename(old, new)
         self._outages.rename(old, new)
         self._heap = [(when, what, new if e == old else e) for when, what, e in self._heap if e != new]
         heapify(self._heap)
@@ -394,8 +312,7 @@ class Silent:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""
         return {
-            "time": self._time.to_dict(),
-            "known": {e: r.to_dict() for e, r in self._known.items()},
+            "silences": self._silences.to_dict(),
             "outages": self._outages.to_dict(),
             "batteries": {e: b.to_dict() for e, b in self._batteries.items()},
             "queue": [list(item) for item in sorted(self._heap)],
@@ -405,10 +322,7 @@ class Silent:
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict` of the same configuration."""
-        self._time.load(data["time"])
-        self._known = {
-            e: Reporting.from_dict(r, half_life_days=self.half_life_days) for e, r in data["known"].items()
-        }
+        self._silences.load(data["silences"])
         self._outages.load(data["outages"])
         self._batteries = {e: Battery.from_dict(b) for e, b in data["batteries"].items()}
         self._heap = [(when, what, e) for when, what, e in data["queue"]]
