@@ -22,7 +22,7 @@ class Budget:
     of two weeks. So a home where hardly anything is found hears of all on the day when two things go wrong,
     and one where something is found every day hears one thing in 1 / `per_day` days.
 
-    Memory: five numbers.
+    Memory: five numbers, and one for each (detector, entity) that was ever found.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Budget:
     >>> budget.balance(start), budget.balance(start + timedelta(days=10))
     (1.0, 3.0)
     >>> for day in range(10):
-    ...     budget.note(start + timedelta(days=day))
+    ...     budget.note("dwell", "light.hall", start + timedelta(days=day), start + timedelta(days=day))
     >>> budget.balance(start + timedelta(days=10))
     1.0
     """
@@ -48,6 +48,7 @@ class Budget:
         self._paid_at: float | None = None
         self._found = 0.0  # faded to `_found_at`
         self._found_at = 0.0
+        self._noted: dict[tuple[str, str], float] = {}  # since when the last finding was abnormal
         self._since: float | None = None
 
     def tick(self, at: datetime) -> None:
@@ -58,10 +59,12 @@ class Budget:
         if self._paid_at is None or now < self._paid_at:
             self._paid_at = now
 
-    def note(self, at: datetime) -> None:
-        """Count a finding, whatever becomes of it."""
-        now = at.timestamp()
-        self._found, self._found_at = 1.0 + self._found * self._kept(now), now
+    def note(self, detector: str, entity_id: str, abnormal_since: datetime, at: datetime) -> None:
+        """Count a finding, whatever becomes of it; the same abnormal stretch counts once."""
+        since, now = abnormal_since.timestamp(), at.timestamp()
+        if self._noted.get((detector, entity_id)) != since:
+            self._noted[detector, entity_id] = since
+            self._found, self._found_at = 1.0 + self._found * self._kept(now), now
 
     def balance(self, at: datetime) -> float:
         """Return how many tokens there are."""
@@ -87,12 +90,17 @@ class Budget:
     def _kept(self, now: float) -> float:
         return exp(-self._fade * max(0.0, now - self._found_at))
 
+    def forget(self, entity_id: str) -> None:
+        """Drop an entity."""
+        self._noted = {k: since for k, since in self._noted.items() if k[1] != entity_id}
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""
         return {
             "tokens": self._tokens,
             "paid_at": self._paid_at,
             "found": [self._found, self._found_at],
+            "noted": [[*key, since] for key, since in self._noted.items()],
             "since": self._since,
         }
 
@@ -100,3 +108,4 @@ class Budget:
         """Restore from `to_dict`."""
         self._tokens, self._paid_at, self._since = data["tokens"], data["paid_at"], data["since"]
         self._found, self._found_at = data["found"]
+        self._noted = {(d, e): since for d, e, since in data["noted"]}

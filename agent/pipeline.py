@@ -9,7 +9,7 @@ suggestion after it is raised is in `agent/docket.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -30,18 +30,17 @@ from agent.suggestions import (
     Update,
     Verdict,
 )
+from agent.waiting import Waiting, dated
 from agent.wording import group_of, joined, suggestion_of
 from devices.context import Calendar, Context, Occupancy, OccupancyTracker
-from devices.events import NOT_A_STATE, StateChange, Tick, utc
+from devices.events import NOT_A_STATE, StateChange, Tick
 from devices.state import HomeState
 from hunches.calibration import Calibration
 from hunches.detector import Clear, Detector, Finding, Hunch
-from hunches.wording import clip
 
 Event = StateChange | Tick | Request
 
 MINUTE: Final = timedelta(minutes=1)
-_STALE: Final = timedelta(minutes=10)
 _OCCUPANCY_DOMAINS: Final = ("person.", "device_tracker.", "alarm_control_panel.")
 _VERDICT_STATUS: Final = {
     Verdict.ACCEPTED: Status.ACCEPTED,
@@ -49,14 +48,6 @@ _VERDICT_STATUS: Final = {
     Verdict.INTENTIONAL: Status.INTENTIONAL,
     Verdict.IGNORED: Status.EXPIRED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A finding over the budget."""
-
-    hunch: Hunch
-    found_at: datetime
 
 
 class Keyed(Protocol):
@@ -90,8 +81,7 @@ class Pipeline:
         self.home = HomeState()
         self.occupancy = OccupancyTracker()
         self.docket = Docket()
-        self._held: dict[tuple[str, str], Held] = {}  # by (detector, entity)
-        self._found: dict[tuple[str, str], datetime] = {}  # since when the last finding was abnormal
+        self._waiting = Waiting()
         self._household = Occupancy.HOME
         self._context: Context | None = None
 
@@ -141,8 +131,8 @@ class Pipeline:
             self.calibration.tick(self.context(tick.at).local.toordinal())
         out = self._expire(tick.at) if self.alive else []
         out += self._score_and_learn(tick, tick.at)
-        if self._held:
-            out += self._show_held(tick.at)
+        if self._waiting:
+            out += self._show_waiting(tick.at)
         return out
 
     def _score_and_learn(self, event: StateChange | Tick, at: datetime) -> list[Output]:
@@ -180,19 +170,12 @@ class Pipeline:
 
     def _consider(self, finding: Finding, at: datetime, context: Context) -> list[Output]:
         if isinstance(finding, Clear):
-            self._held.pop((finding.detector, finding.entity_id), None)
+            self._waiting.drop(finding.detector, finding.entity_id)
             return self.docket.cleared(finding, at)
         if self.docket.told(finding):
             return []
-        self._count(finding, at)
-        return self._decide(self._calibrated(finding, context), at, context)
-
-    def _count(self, hunch: Hunch, at: datetime) -> None:
-        """Note how much there is to say in this home: each abnormal stretch once, shown or not."""
-        key = (hunch.detector, hunch.entity_id)
-        if self._found.get(key) != hunch.abnormal_since:
-            self._found[key] = hunch.abnormal_since
-            self.policy.budget.note(at)
+        self.policy.budget.note(finding.detector, finding.entity_id, finding.abnormal_since, at)
+        return self._decide(self._calibrated(finding, context), at, context, at)
 
     def _calibrated(self, hunch: Hunch, context: Context) -> Hunch:
         """Return a finding with how likely a day is that brings one as surprising though nothing is wrong."""
@@ -203,8 +186,8 @@ class Pipeline:
         known = {"p_home": float(f"{verdict.p:.3g}"), "fdr_level": float(f"{min(1.0, verdict.level):.3g}")}
         return replace(hunch, evidence={**hunch.evidence, **known})
 
-    def _decide(self, hunch: Hunch, at: datetime, context: Context) -> list[Output]:
-        """Act where that is allowed, else join a message, else show or hold."""
+    def _decide(self, hunch: Hunch, at: datetime, context: Context, found_at: datetime) -> list[Output]:
+        """Act where that is allowed, else join a message, else show or let it wait."""
         severity = self.policy.severity(hunch, self.home, context)
         decision, why = self.policy.decide(hunch, at, severity)
         if decision is Decision.DROP:
@@ -216,8 +199,9 @@ class Pipeline:
         if decision is Decision.SHOW:
             if severity is Severity.INFO:
                 self.policy.pay(hunch, at)
-            return self._raise(hunch, at, context, severity, why)
-        self._held[hunch.detector, hunch.entity_id] = Held(hunch, at)
+            shown = dated(hunch, found_at, at, self.calendar.zone)
+            return self._raise(shown, at, context, severity, why)
+        self._waiting.hold(hunch, found_at)
         return []
 
     def _raise(
@@ -244,33 +228,21 @@ class Pipeline:
         self.docket.note(hunch)
         return [Update(alive.suggestion)]
 
-    def _show_held(self, at: datetime) -> list[Output]:
+    def _show_waiting(self, at: datetime) -> list[Output]:
         """Show what waited for the budget, the most surprising first, if it is still true."""
         context = self.context(at)
         out: list[Output] = []
-        for key, held in sorted(self._held.items(), key=lambda kv: (-kv[1].hunch.score, kv[0])):
-            hunch = held.hunch
-            if at - hunch.abnormal_since > hunch.lasts or self.docket.told(hunch):
-                del self._held[key]
-                continue
-            if at - held.found_at > _STALE:
-                hunch = _dated(hunch, held.found_at, self.calendar)
-            del self._held[key]
-            out += self._decide(hunch, at, context)
-            if key in self._held:
-                self._held[key] = held  # still over the budget
+        for hunch, found_at in self._waiting.take(at):
+            if not self.docket.told(hunch):
+                out += self._decide(hunch, at, context, found_at)
         return out
 
     # -- the life of a suggestion -----------------------------------------------------------------
 
     def _left(self, change: StateChange) -> list[Output]:
         """Take back what an entity's change to another state has settled."""
-        if change.new not in NOT_A_STATE and self._held:
-            self._held = {
-                k: h
-                for k, h in self._held.items()
-                if k[1] != change.entity_id or h.hunch.raised_for == change.new or h.hunch.clears_itself
-            }
+        if self._waiting and change.new not in NOT_A_STATE:
+            self._waiting.left(change)
         return self.docket.left(change)
 
     def _expire(self, at: datetime) -> list[Output]:
@@ -294,6 +266,10 @@ class Pipeline:
         if event.verdict is Verdict.SNOOZED:
             return [self.docket.snooze(alive, event.at, event.snooze)]
         self.policy.answer(suggestion, event.verdict)
+        if event.verdict is not Verdict.IGNORED:
+            day = suggestion.raised_at.astimezone(self.calendar.zone).toordinal()
+            mistaken = event.verdict is not Verdict.ACCEPTED
+            self.calibration.answer_one(suggestion.detector, day, mistaken=mistaken)
         out: list[Output] = []
         if event.verdict is Verdict.ACCEPTED:
             self.docket.confirm(suggestion)
@@ -330,8 +306,7 @@ class Pipeline:
                 part.forget(old)
             else:
                 part.rename(old, new)
-        self._held = {k: h for k, h in self._held.items() if k[1] != old}
-        self._found = {k: since for k, since in self._found.items() if k[1] != old}
+        self._waiting.forget(old)
         why = "forgotten" if new is None else f"renamed to {new}"
         return [self.docket.close(s, Status.RESOLVED, event.at, why) for s in self.docket.forget(old)]
 
@@ -347,8 +322,7 @@ class Pipeline:
             "calibration": self.calibration.to_dict(),
             "detectors": {d.name: d.to_dict() for d in self.detectors},
             "docket": self.docket.to_dict(),
-            "found": [[*key, since.isoformat()] for key, since in self._found.items()],
-            "held": [[h.hunch.to_dict(), h.found_at.isoformat()] for h in self._held.values()],
+            "waiting": self._waiting.to_dict(),
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
@@ -362,13 +336,4 @@ class Pipeline:
             if detector.name in data["detectors"]:
                 detector.load(data["detectors"][detector.name])
         self.docket.load(data["docket"])
-        self._found = {(d, e): utc(since) for d, e, since in data["found"]}
-        for body, found_at in data["held"]:
-            hunch = Hunch.from_dict(body)
-            self._held[hunch.detector, hunch.entity_id] = Held(hunch, utc(found_at))
-
-
-def _dated(hunch: Hunch, found_at: datetime, calendar: Calendar) -> Hunch:
-    """Return a hunch that says when it was true: it has waited for the budget."""
-    when = found_at.astimezone(calendar.zone)
-    return replace(hunch, title=clip(f"At {when:%H:%M}: {hunch.title}"))
+        self._waiting.load(data["waiting"])

@@ -218,6 +218,7 @@ class Policy:
         self._silenced = {s for s in self._silenced if s[1] != entity_id}
         self._raised_bar = {k: b for k, b in self._raised_bar.items() if k[1] != entity_id}
         self._permits = {k: said for k, said in self._permits.items() if k[1] != entity_id}
+        self.budget.forget(entity_id)
 
     def rename(self, old: str, new: str) -> None:
         """Carry answers over to an entity's new id."""

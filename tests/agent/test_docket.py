@@ -321,7 +321,7 @@ def test_what_is_welcome_costs_the_budget_half() -> None:
 
 
 def test_a_hunch_says_how_rare_such_a_day_is_here() -> None:
-    p = pipeline()
+    p = home_of(LongOn(), per_day=0.5)
     (s,) = lit(p, "light.a")
     assert isinstance(s, Suggestion)
     assert 0.0 < s.evidence["p_home"] <= 1.0
