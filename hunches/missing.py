@@ -332,6 +332,8 @@ def _is_weekend(day: int) -> bool:
 
 
 def _kind(entity_id: str, home: HomeState) -> Kind | None:
+    if entity_id.startswith("light."):
+        return None  # whether a lamp is wanted is up to the evening
     known = home.get(entity_id)
     return kind_of(entity_id.partition(".")[0], known.device_class if known else None)
 

@@ -69,6 +69,10 @@ class Silences:
             and not self.is_alive(entity_id, home)
         )
 
+    def judged(self, min_a_day: float, at: float) -> int:
+        """Return how many entities report often enough to be judged."""
+        return sum(r.weight >= self.min_reports and r.rate(at) >= min_a_day for r in self._known.values())
+
     def is_network(self, at: float, home: HomeState, limit: float) -> bool:
         """Whether so many silences are rarer than `limit` a day at once that it isn't the devices."""
         judged = [e for e, r in self._known.items() if r.weight >= self.min_reports]

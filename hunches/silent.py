@@ -24,6 +24,7 @@ _LASTS: Final = timedelta(days=3)  # that a hunch stays worth saying
 _AGAIN_S: Final = 1800.0  # between two looks at an entity that says nothing
 _NETWORK: Final = 1 / 3  # of the home; if more is unavailable, it isn't the devices
 _SUSPICIOUS: Final = 0.1  # as rare as this share of what is worth a hunch
+_AT_ONCE: Final = 20  # entities that may share `once_in_days`; the more there are, the rarer it has to be
 _SPEAKS_UP: Final = frozenset({"binary_sensor", "sensor"})
 """Domains of what reports of itself; a lamp or a plug says nothing as long as nobody uses it."""
 _USED: Final = frozenset(
@@ -54,7 +55,7 @@ class Silent:
 
     Parameters
     ----------
-    once_in_days: how rare a silence has to be for one entity.
+    once_in_days: how rare a silence has to be for one entity, in a home with up to twenty of them.
     min_reports: slots with a report that an entity needs before it is judged (faded weight).
     min_a_day: the same a day: what reports less is used rarely anyway.
     min_age_days: time since its first report that it needs (for outages: the home's first).
@@ -150,9 +151,10 @@ class Silent:
         if entity_id in self._said or not self._may_judge(entity_id, at, home):
             return None
         known, now = self._silences[entity_id], self._silences.now(entity_id, at)
-        score, limit = -log10(known.per_day(now)), 10.0**-self.threshold
+        bar = self.threshold + log10(max(1.0, self._silences.judged(self.min_a_day, at) / _AT_ONCE))
+        score, limit = -log10(known.per_day(now)), 10.0**-bar
         suspicious: float = 10.0 ** (-self.threshold * _SUSPICIOUS)
-        if score < self.threshold or self._silences.is_network(at, home, suspicious):
+        if score < bar or self._silences.is_network(at, home, suspicious):
             return None
         words = silence_words(name_of(entity_id, home), known, now, limit, context.local.tzinfo)
         return self._hunch((entity_id, _SILENT), score, words, at)
