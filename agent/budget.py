@@ -33,7 +33,7 @@ class Budget:
     >>> budget, start = Budget(per_day=0.5, burst=3.0), datetime(2024, 3, 4, tzinfo=UTC)
     >>> budget.tick(start)
     >>> budget.balance(start), budget.balance(start + timedelta(days=10))
-    (1.0, 3.0)
+    (3.0, 3.0)
     >>> for day in range(10):
     ...     budget.note("dwell", "light.hall", start + timedelta(days=day), start + timedelta(days=day))
     >>> budget.balance(start + timedelta(days=10))
@@ -44,7 +44,7 @@ class Budget:
         self.per_day = per_day
         self.burst = burst
         self._fade = log(2.0) / (_HALF_LIFE_DAYS * DAY_S)
-        self._tokens = 1.0
+        self._tokens = burst
         self._paid_at: float | None = None
         self._found = 0.0  # faded to `_found_at`
         self._found_at = 0.0

@@ -29,8 +29,8 @@ from tests.process import HOST, Server, wait_for
 CONNECTED: Final = b"connected to the broker"
 TALKATIVE: Final[dict[str, Any]] = {
     "warmup_days": 1.0,
-    "hunches": {"per_day": 8.0, "burst": 2.0, "quiet_hours": "off"},
-    "hunches.detectors.dwell": {"p_max": 0.1, "min_stays": 4, "home_trust": 10.0},
+    "hunches": {"per_day": 24.0, "burst": 4.0, "quiet_hours": "off"},
+    "hunches.detectors.dwell": {"p_max": 0.1, "min_stays": 4, "home_trust": 10.0, "patience": 0.2},
     "hunches.detectors.timing": {"threshold": 0.5, "min_episodes": 4.0, "min_age_days": 1.0},
 }
 """Settings under which a simulated home has a lot to say, and now and then too much for its budget."""

@@ -306,7 +306,7 @@ def test_a_stretch_that_a_resident_called_abnormal_teaches_nothing() -> None:
 
 def test_what_is_welcome_costs_the_budget_half() -> None:
     p = home_of(LongOn(), per_day=2.0, burst=2.0)
-    p.step(tick(-24 * 60))  # the second token is saved up in half a day
+    p.step(tick(-24 * 60))
     start = 0.0
     for _ in range(3):
         (s,) = lit(p, "light.a", minutes=start)

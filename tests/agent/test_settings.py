@@ -104,7 +104,7 @@ def test_the_policys_part(file: Path) -> None:
     file.write_text(
         '[hunches]\nper_day = 2\nquiet_hours = ["23:00", "06:30"]\nexclude_entities = ["light.*"]'
     )
-    assert load_settings(file).hunches.policy() == PolicyConfig(2, 1.0, (time(23), time(6, 30)), ("light.*",))
+    assert load_settings(file).hunches.policy() == PolicyConfig(2, 3.0, (time(23), time(6, 30)), ("light.*",))
 
 
 def test_secrets_are_not_shown(file: Path) -> None:
