@@ -31,7 +31,14 @@ TALKATIVE: Final[dict[str, Any]] = {
     "warmup_days": 1.0,
     "hunches": {"per_day": 24.0, "burst": 4.0, "quiet_hours": "off"},
     "hunches.detectors.dwell": {"p_max": 0.1, "min_stays": 4, "home_trust": 10.0, "patience": 0.2},
-    "hunches.detectors.timing": {"threshold": 0.5, "min_episodes": 4.0, "min_age_days": 1.0},
+    "hunches.detectors.timing": {"threshold": 0.3, "min_episodes": 4.0, "min_age_days": 1.0},
+    "hunches.detectors.missing": {"min_days": 3, "p_max": 0.5, "once_in_days": 0.5},
+    "hunches.detectors.silent": {
+        "once_in_days": 1.2,
+        "min_reports": 8.0,
+        "min_a_day": 2.0,
+        "min_age_days": 0.5,
+    },
 }
 """Settings under which a simulated home has a lot to say, and now and then too much for its budget."""
 
