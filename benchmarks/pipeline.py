@@ -27,7 +27,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])  # benchmarks/hunches.py 
 
 from river.anomaly import HalfSpaceTrees
 
-from agent.assembly import build_pipeline
+from agent.assembly import DETECTORS, build_pipeline
 from agent.importers import read_recording
 from agent.settings import Settings
 from agent.ticker import Ticker
@@ -70,9 +70,10 @@ def features(changes: Sequence[StateChange]) -> list[dict[str, float]]:
     return found
 
 
-def times(changes: Sequence[StateChange]) -> tuple[float, float, float, float]:
+def times(changes: Sequence[StateChange], detectors: Sequence[str]) -> tuple[float, float, float, float]:
     """Return CPU µs: of a change, of a tick, of an event with its ticks, of an event of the trees."""
     pipeline, ticker = build_pipeline(Settings()), Ticker(timedelta(minutes=1))
+    pipeline.detectors = [d for d in pipeline.detectors if d.name in detectors]
     trees = HalfSpaceTrees(n_trees=10, height=8, window_size=250, seed=1)
     clock, ticks = time.process_time, 0
     spent = {"change": 0.0, "tick": 0.0, "trees": 0.0}
@@ -110,6 +111,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--detectors", default=",".join(DETECTORS), metavar="A,B")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     table = {}
@@ -117,7 +119,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for name, changes in recordings(args.data).items():
         changes = changes[:MAX_EVENTS]
-        rounds = [times(changes) for _ in range(args.rounds)]
+        rounds = [times(changes, args.detectors.split(",")) for _ in range(args.rounds)]
         change, tick, whole, trees = (statistics.median(column) for column in zip(*rounds, strict=True))
         ratio = statistics.median(r[3] / r[0] for r in rounds)
         table[name] = {
