@@ -34,6 +34,7 @@ answers = typer.Typer(help="List, show and answer suggestions.", no_args_is_help
 
 _ALIVE: Final = (Status.OPEN, Status.SNOOZED)
 _WAIT_S: Final = 5.0
+NOTED: Final = "Noted. The daemon isn't running; it will carry this out when it starts (inkling run)."
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The suggestion's id, or enough of its start.")]
 
 
@@ -111,7 +112,7 @@ def _answer(suggestion_id: str, verdict: Verdict, config: Any, *, as_json: bool,
         print_json({**now.to_dict(), "carried_out": carried_out})
         return
     if not carried_out:
-        out.print("Noted. The daemon isn't running; it will carry this out when it starts (inkling run).")
+        out.print(NOTED)
         return
     out.print(f"{now.suggestion.title}\n→ {now.status.value}")
     if commands and verdict in {Verdict.ACCEPTED, Verdict.UNDONE}:
@@ -223,9 +224,9 @@ def explain_command(
         *(("would do", f"{a.entity_id} → {a.state}") for a in s.actions if not commands),
     ]
     rows += [("you answered", f"{a['answer']} on {a['at'][:16]} to: {a['to']}") for a in answered]
-    rows += effect_rows(effects)
-    table("", ("", ""), rows)
-    if effect_rows(effects):
+    changed = effect_rows(effects)
+    table("", ("", ""), [*rows, *changed])
+    if changed:
         out.print(f"Take back what your answers changed with: inkling trust reset {s.entity_id}")
 
 

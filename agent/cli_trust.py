@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli_answers import effect_rows, open_store, policy_of, wait_for
+from agent.cli_answers import NOTED, effect_rows, open_store, policy_of, wait_for
 from agent.cli_output import ConfigOption, JsonOption, NotFoundError, out, print_json, table, told
 from agent.clock import Clock
 from agent.database import Access
@@ -93,4 +93,4 @@ def _request(kind: str, body: dict[str, Any], says: str, config: Any, *, as_json
     elif carried_out:
         out.print(says)
     else:
-        out.print("Noted. The daemon isn't running; it will carry this out when it starts (inkling run).")
+        out.print(NOTED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from agent.suggestions import (
     Action,
     Command,
+    Member,
     Mode,
     Output,
     Resolution,
@@ -71,10 +72,9 @@ class Docket:
             hunch.detector if hunch.clears_itself else ""
         )
 
-    def open(self, suggestion: Suggestion) -> Suggestion:
+    def open(self, suggestion: Suggestion) -> None:
         """Lay a suggestion before the residents."""
         self.alive[suggestion.id] = Alive(suggestion)
-        return suggestion
 
     def companion(self, detector: str, group: str, at: datetime) -> Alive | None:
         """Return a suggestion that a finding of the same detector and group belongs to."""
@@ -90,48 +90,46 @@ class Docket:
         """Take back what an entity's change to another state has settled."""
         if change.new in NOT_A_STATE:
             return []
-        self._forget_stretch(change.entity_id, keep=change.new)
-        why = f"{change.entity_id} became {change.new} ({change.origin.value})"
-        return list(self._settle(change.entity_id, change.new, change.received_at, why))
-
-    def _forget_stretch(self, entity_id: str, keep: str) -> None:
-        told = self._told.get(entity_id)
-        if told is not None:
-            still = {state: clears for state, clears in told.items() if clears or state == keep}
-            if still:
-                self._told[entity_id] = still
-            else:
-                del self._told[entity_id]
-
-    def _settle(self, entity_id: str, state: str, at: datetime, why: str) -> Iterator[Output]:
-        for alive in list(self.alive.values()):
-            s = alive.suggestion
-            if s.clears_itself or s.mode is Mode.ACT:
-                continue
-            alive.settled |= {
-                m.entity_id for m in s.members if m.entity_id == entity_id and m.raised_for != state
-            }
-            if len(alive.settled) == len(s.members):
-                yield self.close(s, Status.RESOLVED, at, why)
+        entity_id, new = change.entity_id, change.new
+        if entity_id in self._told:
+            self._forget_told(entity_id, lambda state, clears: not clears and state != new)
+        if not self.alive:
+            return []  # the usual case
+        why = f"became {new} ({change.origin.value})"
+        return self._settle(
+            entity_id, lambda s, m: not s.clears_itself and m.raised_for != new, change.received_at, why
+        )
 
     def cleared(self, clear: Clear, at: datetime) -> list[Output]:
         """Take back what a detector says is over."""
-        told = self._told.get(clear.entity_id, {})
-        still = {state: clears for state, clears in told.items() if clears != clear.detector}
-        if len(still) == len(told):
+        told = self._told.get(clear.entity_id)
+        if told is None or clear.detector not in told.values():
             return []  # the usual case: nothing was told
+        self._forget_told(clear.entity_id, lambda _state, clears: clears == clear.detector)
+        return self._settle(
+            clear.entity_id, lambda s, _m: s.clears_itself and s.detector == clear.detector, at, clear.why
+        )
+
+    def _forget_told(self, entity_id: str, over: Callable[[str, str], bool]) -> None:
+        """Forget the stretches, given as abnormal state and detector that clears it, that are over."""
+        still = {
+            state: clears for state, clears in self._told.pop(entity_id).items() if not over(state, clears)
+        }
         if still:
-            self._told[clear.entity_id] = still
-        else:
-            del self._told[clear.entity_id]
+            self._told[entity_id] = still
+
+    def _settle(
+        self, entity_id: str, over: Callable[[Suggestion, Member], bool], at: datetime, why: str
+    ) -> list[Output]:
+        """Settle an entity's part in suggestions; close those of which every part is settled."""
         out: list[Output] = []
         for alive in list(self.alive.values()):
             s = alive.suggestion
-            if s.detector != clear.detector or not s.clears_itself:
-                continue
-            alive.settled |= {m.entity_id for m in s.members if m.entity_id == clear.entity_id}
+            if s.mode is Mode.ACT and not s.clears_itself:
+                continue  # our own doing is announced until somebody takes it back
+            alive.settled |= {entity_id for m in s.members if m.entity_id == entity_id and over(s, m)}
             if len(alive.settled) == len(s.members):
-                out.append(self.close(s, Status.RESOLVED, at, f"{clear.entity_id} {clear.why}"))
+                out.append(self.close(s, Status.RESOLVED, at, f"{entity_id} {why}"))
         return out
 
     def expired(self, at: datetime) -> list[Suggestion]:

@@ -65,19 +65,11 @@ class Pipeline:
     event, and `Tick`s are the passing of time.
     """
 
-    def __init__(
-        self,
-        calendar: Calendar,
-        detectors: Sequence[Detector],
-        policy: Policy,
-        calibration: Calibration | None = None,
-    ) -> None:
+    def __init__(self, calendar: Calendar, detectors: Sequence[Detector], policy: Policy) -> None:
         self.calendar = calendar
-        self.calibration = calibration or Calibration(
-            alpha=policy.config.fdr or 0.1, per_day=policy.config.per_day
-        )
         self.detectors = detectors
         self.policy = policy
+        self.calibration = Calibration(alpha=policy.config.fdr or 0.1, per_day=policy.config.per_day)
         self.home = HomeState()
         self.occupancy = OccupancyTracker()
         self.docket = Docket()

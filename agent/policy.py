@@ -13,7 +13,7 @@ from agent.budget import Budget
 from agent.suggestions import Control, HomeMode, Permit, Severity, Suggestion, Verdict
 from devices.context import Context, Occupancy
 from devices.events import utc
-from devices.state import EntityState, HomeState
+from devices.state import HomeState
 from hunches.detector import Hunch
 
 CRITICAL_CLASSES: Final = frozenset({"moisture", "smoke", "gas", "carbon_monoxide", "safety", "problem"})
@@ -122,9 +122,8 @@ class Policy:
 
     def severity(self, hunch: Hunch, home: HomeState, context: Context) -> Severity:
         """Return how much a hunch matters: water, smoke, gas and thawing food always, ways in at night."""
-        known = home.get(hunch.entity_id)
-        kind = known.device_class if known else None
-        if kind in CRITICAL_CLASSES or (kind == "temperature" and _is_freezer(hunch.entity_id, known)):
+        kind = home.device_class(hunch.entity_id)
+        if kind in CRITICAL_CLASSES or (kind == "temperature" and _is_freezer(hunch.entity_id, home)):
             return Severity.CRITICAL
         unwatched = context.occupancy is not Occupancy.HOME or self.mode is not HomeMode.HOME
         entry = kind in ENTRY_CLASSES or hunch.entity_id.startswith("lock.")
@@ -268,7 +267,8 @@ def _is_news(hunch: Hunch) -> bool:
     return bool(hunch.evidence.get("p_home", 0.0) <= hunch.evidence.get("fdr_level", 1.0))
 
 
-def _is_freezer(entity_id: str, known: EntityState | None) -> bool:
+def _is_freezer(entity_id: str, home: HomeState) -> bool:
+    known = home.get(entity_id)
     name = f"{entity_id} {known.name if known else ''}".lower()
     return any(word in name for word in FREEZING)
 

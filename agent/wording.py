@@ -22,8 +22,7 @@ def group_of(hunch: Hunch, home: HomeState) -> str:
     """Return what a finding can share a message with: one kind of device, unless the detector says else."""
     if hunch.group:
         return hunch.group
-    known = home.get(hunch.entity_id)
-    return (known.device_class if known else None) or hunch.entity_id.partition(".")[0]
+    return home.device_class(hunch.entity_id) or hunch.entity_id.partition(".")[0]
 
 
 def suggestion_of(

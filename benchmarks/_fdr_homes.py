@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from agent.assembly import DETECTORS
 from agent.pipeline import Pipeline
 from agent.policy import Policy
+from benchmarks._home_pipeline import covers
 from devices.context import Calendar, Context
 from devices.events import StateChange, Tick
 from devices.simulated_faults import FaultTruth, random_faults
@@ -23,7 +24,7 @@ from hunches.detector import Detector, Finding, Hunch
 
 ZONE = ZoneInfo("Europe/Berlin")
 START = datetime(2024, 2, 4, 23, tzinfo=UTC)  # a Monday in Berlin
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 CALM = 7  # days that random_faults leaves alone
 LEARN, JUDGE = 14, 60  # days
 FAULTS = 20
@@ -94,11 +95,7 @@ class Home:
         """Return the faults that a hunch may be about."""
         device = self.device_of.get(hunch.entity_id)
         return {
-            t.fault.id
-            for t in self.truth
-            if self.device_of[t.fault.entity_id] == device
-            and t.started_at <= at
-            and (t.ended_at is None or at <= t.ended_at + HOUR)
+            t.fault.id for t in self.truth if self.device_of[t.fault.entity_id] == device and covers(t, at)
         }
 
 

@@ -10,8 +10,9 @@ from agent.assembly import build_pipeline
 from agent.pipeline import Pipeline
 from agent.settings import Settings
 from agent.suggestions import Suggestion
-from benchmarks._homes import DAY, MINUTE
+from benchmarks._homes import DAY, HOUR, MINUTE
 from devices.events import StateChange, Tick
+from devices.simulated_faults import FaultTruth
 
 SETTINGS = {"default": {}, "unlimited": {"per_day": 1e6, "burst": 1e6}}
 NAMES = {"default": "default settings", "unlimited": "without a budget"}
@@ -37,6 +38,12 @@ def drive(
     while tick <= until:
         yield from (o for o in pipe.step(Tick(tick)) if isinstance(o, Suggestion))
         tick += MINUTE
+
+
+def covers(truth: FaultTruth, at: datetime) -> bool:
+    """Whether a planted fault is on, or over since an hour at most."""
+    started, ended = truth.started_at, truth.ended_at
+    return started is not None and started <= at and (ended is None or at <= ended + HOUR)
 
 
 def subjects(suggestion: Suggestion) -> set[str]:

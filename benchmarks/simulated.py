@@ -26,9 +26,9 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])  # benchmarks/hunches.py 
 
 from agent.assembly import DETECTORS
 from agent.suggestions import Suggestion
-from benchmarks._home_pipeline import NAMES, SETTINGS, drive, pipeline, subjects
+from benchmarks._home_pipeline import NAMES, SETTINGS, covers, drive, pipeline, subjects
 from benchmarks._homes import DAY, HOUR, SIMULATION_START, whole_minute
-from devices.simulated_faults import FaultTruth, random_faults
+from devices.simulated_faults import random_faults
 from devices.simulated_people import LocalClock
 from devices.simulator import Simulation, family, simulate
 
@@ -109,10 +109,6 @@ def judge(
             f"{kind} {t.fault.entity_id} {local:%a %d %b %H:%M} for {lasted / HOUR:.1f} h"
             + ("" if audible else " (nobody could hear of it)")
         )
-
-
-def covers(truth: FaultTruth, at: datetime) -> bool:
-    return truth.started_at <= at and (truth.ended_at is None or at <= truth.ended_at + HOUR)
 
 
 def differences(simulation: Simulation, undisturbed: Simulation) -> dict[str, list[datetime]]:

@@ -93,6 +93,11 @@ class HomeState:
         """Return what is known of an entity, or None."""
         return self._entities.get(entity_id)
 
+    def device_class(self, entity_id: str) -> str | None:
+        """Return an entity's device class, where known."""
+        known = self._entities.get(entity_id)
+        return known.device_class if known is not None else None
+
     @property
     def heard_at(self) -> datetime | None:
         """When anything was last reported."""

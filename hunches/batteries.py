@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any, Final, Self
+
+from hunches.measures import number
 
 _KEPT: Final = 24  # levels
 _APART_DAYS: Final = 0.5
@@ -74,8 +76,5 @@ def level_of(state: str, domain: str) -> float | None:
     """
     if domain == "binary_sensor":
         return {"on": 0.0, "off": 100.0}.get(state)
-    try:
-        value = float(state)
-    except ValueError:
-        return None
-    return value if isfinite(value) and 0.0 <= value <= 100.0 else None
+    value = number(state)
+    return value if value is not None and 0.0 <= value <= 100.0 else None

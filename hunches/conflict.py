@@ -333,8 +333,7 @@ class Conflict:
 def _role(who: str, home: HomeState) -> Role | None:
     if who in HOUSEHOLD:
         return HOUSEHOLD[who]
-    known = home.get(who)
-    return role_of(who.partition(".")[0], known.device_class if known else None)
+    return role_of(who.partition(".")[0], home.device_class(who))
 
 
 def _words(who: str, home: HomeState) -> str:

@@ -337,8 +337,7 @@ class Dwell:
 
 
 def _kind(entity_id: str, home: HomeState) -> Kind | None:
-    known = home.get(entity_id)
-    domain, device_class = entity_id.partition(".")[0], known.device_class if known else None
+    domain, device_class = entity_id.partition(".")[0], home.device_class(entity_id)
     return kind_of(domain, device_class) or alarm_of(domain, device_class)
 
 

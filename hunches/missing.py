@@ -334,10 +334,8 @@ def _is_weekend(day: int) -> bool:
 def _kind(entity_id: str, home: HomeState) -> Kind | None:
     if entity_id.startswith("light."):
         return None  # whether a lamp is wanted is up to the evening
-    known = home.get(entity_id)
-    return kind_of(entity_id.partition(".")[0], known.device_class if known else None)
+    return kind_of(entity_id.partition(".")[0], home.device_class(entity_id))
 
 
 def _is_door(entity_id: str, home: HomeState) -> bool:
-    known = home.get(entity_id)
-    return entity_id.startswith(("lock.", "cover.")) or (known is not None and known.device_class in _DOORS)
+    return entity_id.startswith(("lock.", "cover.")) or home.device_class(entity_id) in _DOORS

@@ -151,8 +151,11 @@ class Silent:
         if entity_id in self._said or not self._may_judge(entity_id, at, home):
             return None
         known, now = self._silences[entity_id], self._silences.now(entity_id, at)
+        score = -log10(known.per_day(now))
+        if score < self.threshold:
+            return None
         bar = self.threshold + log10(max(1.0, self._silences.judged(self.min_a_day, at) / _AT_ONCE))
-        score, limit = -log10(known.per_day(now)), 10.0**-bar
+        limit = 10.0**-bar
         suspicious: float = 10.0 ** (-self.threshold * _SUSPICIOUS)
         if score < bar or self._silences.is_network(at, home, suspicious):
             return None
@@ -238,10 +241,10 @@ class Silent:
             if entity_id not in self._batteries:
                 self._batteries[entity_id] = Battery()
             self._batteries[entity_id].learn_one(level, at / _DAY_S)
-        state = home.get(entity_id)
-        if change.domain not in _SPEAKS_UP or (state and state.device_class in _USED):
+        device_class = home.device_class(entity_id)
+        if change.domain not in _SPEAKS_UP or device_class in _USED:
             return
-        people = kind_of(change.domain, state.device_class if state else None) is not None
+        people = kind_of(change.domain, device_class) is not None
         self._silences.report(entity_id, at, people=people)
         if entity_id in self._said and self._settled(entity_id, home):
             self._unsay(entity_id, at)
@@ -343,7 +346,6 @@ def _is_out(entity_id: str, home: HomeState) -> bool:
 
 
 def _battery_level(change: StateChange, home: HomeState) -> float | None:
-    known = home.get(change.entity_id)
-    if known is None or known.device_class != "battery":
+    if home.device_class(change.entity_id) != "battery":
         return None
     return level_of(change.new, change.domain)

@@ -73,20 +73,17 @@ class Survival:
         if self._day is None:
             self._day = day
         elif day - self._day >= 1.0:
-            self._fade(0.5 ** ((day - self._day) / self.half_life_days))
+            self.fade(0.5 ** ((day - self._day) / self.half_life_days))
             self._day = day
         b = _bin(seconds)
         self.bins[b] = self.bins.get(b, 0.0) + 1.0
         self.n += 1.0
         self._tail = None
 
-    def _fade(self, factor: float) -> None:
-        self.bins = {b: w * factor for b, w in self.bins.items() if w * factor > _NEGLIGIBLE}
-        self.n = sum(self.bins.values())
-
     def fade(self, factor: float) -> None:
         """Let everything learned so far weigh less."""
-        self._fade(factor)
+        self.bins = {b: w * factor for b, w in self.bins.items() if w * factor > _NEGLIGIBLE}
+        self.n = sum(self.bins.values())
         self._tail = None
 
     def sf(self, seconds: float) -> float:

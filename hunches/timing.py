@@ -162,7 +162,7 @@ class Timing:
 
     def _hunch(self, entity_id: str, seen: Waiting, score: float, home: HomeState, context: Context) -> Hunch:
         habit, known = self._habits[entity_id], home.get(entity_id)
-        kind = kind_of(entity_id.partition(".")[0], known.device_class if known else None)
+        kind = kind_of(entity_id.partition(".")[0], home.device_class(entity_id))
         still = known is not None and known.state == seen.state
         missing = self._missing(entity_id, seen, home) if score > seen.surprise else ""
         words = in_words(kind, seen, habit, missing)
