@@ -1,0 +1,179 @@
+"""What a routine is: when it runs, under what conditions, which steps it takes, and why it is believed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Self
+
+MINUTES_A_DAY: Final = 1440
+
+
+class SunEvent(StrEnum):
+    """What the sun does."""
+
+    SUNRISE = "sunrise"
+    SUNSET = "sunset"
+
+
+@dataclass(frozen=True, slots=True)
+class AtTime:
+    """Runs at a local time of day. `early_min` and `late_min` say how far the resident strays from it."""
+
+    minute: int  # since local midnight
+    early_min: int = 0
+    late_min: int = 0
+
+    @property
+    def key(self) -> str:
+        """What makes it another trigger than the next: a time may drift, so it isn't part of it."""
+        return "time"
+
+
+@dataclass(frozen=True, slots=True)
+class AtSun:
+    """Runs so many minutes after (or before, if negative) sunrise or sunset."""
+
+    event: SunEvent
+    offset_min: int = 0
+
+    @property
+    def key(self) -> str:
+        """Which event; the offset may drift."""
+        return self.event.value
+
+
+@dataclass(frozen=True, slots=True)
+class OnState:
+    """Runs when an entity takes a state: a first action, a sensor, somebody who comes or goes."""
+
+    entity_id: str
+    state: str
+
+    @property
+    def key(self) -> str:
+        """The entity and its state."""
+        return f"{self.entity_id}={self.state}"
+
+
+Trigger = AtTime | AtSun | OnState
+_TRIGGERS: Final[Mapping[str, type[Trigger]]] = {"time": AtTime, "sun": AtSun, "state": OnState}
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What must hold when the trigger comes. Empty or None: no condition."""
+
+    weekdays: tuple[int, ...] = ()  # Monday is 0
+    after_min: int | None = None  # local minutes of the day, a window on the circle
+    before_min: int | None = None
+    occupancy: tuple[str, ...] = ()  # devices.context.Occupancy
+    dark: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A number that the resident sets with a step (brightness, temperature, volume …), as it was learned."""
+
+    name: str
+    median: float
+    low: float  # 10th percentile
+    high: float  # 90th
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A state that an entity takes, so long after the trigger."""
+
+    entity_id: str
+    state: str
+    delay_s: float = 0.0
+    targets: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a routine is believed: counts and dates that a resident can check."""
+
+    dates: tuple[str, ...] = ()  # local days on which the resident did it, all of them
+    opportunities: int = 0  # times that the trigger came while learning
+    p: float = 1.0  # probability of so many by coincidence
+    q: float = 1.0  # share of such discoveries that are false (Benjamini-Hochberg)
+    wins: int = 0  # on held-out days: would have run, and the resident did it
+    losses: int = 0  # would have run, and the resident didn't
+    missed: int = 0  # the resident did it, and it would not have run
+    held_out: tuple[str, str] | None = None  # first and last held-out day
+
+
+@dataclass(frozen=True, slots=True)
+class Routine:
+    """Something that the resident keeps doing, as an automation that could do it.
+
+    `id` is a hash of what it does and of what starts it, without times and numbers, which drift: a
+    rejection stays a rejection.
+    """
+
+    name: str
+    trigger: Trigger
+    steps: tuple[Step, ...]
+    conditions: Conditions = field(default_factory=Conditions)
+    evidence: Evidence = field(default_factory=Evidence, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits."""
+        parts = [self.trigger.key, *sorted(f"{s.entity_id}={s.state}" for s in self.steps)]
+        return hashlib.blake2s("\0".join(parts).encode(), digest_size=6).hexdigest()
+
+    @property
+    def items(self) -> frozenset[tuple[str, str]]:
+        """The states that it brings about."""
+        return frozenset((s.entity_id, s.state) for s in self.steps)
+
+    def similarity(self, other: Routine) -> float:
+        """Return the Jaccard index of the steps: 1 for the same, 0 for nothing in common."""
+        return len(self.items & other.items) / len(self.items | other.items)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable form."""
+        kind = next(name for name, of in _TRIGGERS.items() if isinstance(self.trigger, of))
+        return {
+            "id": self.id,
+            "name": self.name,
+            "trigger": {"kind": kind, **asdict(self.trigger)},
+            "steps": [asdict(s) for s in self.steps],
+            "conditions": asdict(self.conditions),
+            "evidence": asdict(self.evidence),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild from `to_dict`; raises KeyError, TypeError or ValueError for anything else."""
+        conditions, evidence = dict(data["conditions"]), dict(data["evidence"])
+        for name in ("weekdays", "occupancy"):
+            conditions[name] = tuple(conditions[name])
+        evidence["dates"] = tuple(evidence["dates"])
+        if (held_out := evidence["held_out"]) is not None:
+            evidence["held_out"] = (held_out[0], held_out[1])
+        return cls(
+            name=data["name"],
+            trigger=_trigger(data["trigger"]),
+            steps=tuple(_step(s) for s in data["steps"]),
+            conditions=Conditions(**conditions),
+            evidence=Evidence(**evidence),
+        )
+
+
+def _trigger(data: Mapping[str, Any]) -> Trigger:
+    body = {k: v for k, v in data.items() if k != "kind"}
+    if data["kind"] == "sun":
+        body["event"] = SunEvent(body["event"])
+    return _TRIGGERS[data["kind"]](**body)
+
+
+def _step(data: Mapping[str, Any]) -> Step:
+    targets = tuple(Target(**t) for t in data["targets"])
+    return Step(data["entity_id"], data["state"], data["delay_s"], targets)
