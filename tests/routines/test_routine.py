@@ -29,7 +29,7 @@ MORNING = Routine(
 @pytest.mark.parametrize(
     "trigger", [AtTime(5, 1, 2), AtSun(SunEvent.SUNSET, -20), OnState("binary_sensor.door", "on")]
 )
-def test_survives_json(trigger):
+def test_survives_json(trigger: AtTime | AtSun | OnState) -> None:
     routine = replace(MORNING, trigger=trigger)
     back = Routine.from_dict(orjson.loads(orjson.dumps(routine.to_dict())))
     assert back == routine
@@ -37,7 +37,7 @@ def test_survives_json(trigger):
     assert back.id == routine.id
 
 
-def test_drifting_times_numbers_and_names_keep_the_id():
+def test_drifting_times_numbers_and_names_keep_the_id() -> None:
     later = replace(MORNING, name="Coffee", trigger=AtTime(430), steps=(COFFEE, replace(KITCHEN, targets=())))
     assert later.id == MORNING.id
 
@@ -51,18 +51,18 @@ def test_drifting_times_numbers_and_names_keep_the_id():
         replace(MORNING, steps=(KITCHEN, replace(COFFEE, state="off"))),
     ],
 )
-def test_another_start_or_another_step_is_another_routine(other):
+def test_another_start_or_another_step_is_another_routine(other: Routine) -> None:
     assert other.id != MORNING.id
 
 
-def test_similarity_is_the_jaccard_index_of_the_steps():
+def test_similarity_is_the_jaccard_index_of_the_steps() -> None:
     tea = Step("switch.kettle", "on")
     assert MORNING.similarity(MORNING) == 1.0
     assert MORNING.similarity(replace(MORNING, steps=(KITCHEN, tea))) == pytest.approx(1 / 3)  # 1 of 3 in all
     assert MORNING.similarity(replace(MORNING, steps=(tea,))) == 0.0
 
 
-def test_what_is_no_routine_is_refused():
+def test_what_is_no_routine_is_refused() -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         Routine.from_dict({"name": "x"})
     with pytest.raises((KeyError, TypeError, ValueError)):
