@@ -3,7 +3,7 @@
     StateChange | Tick | Feedback | Control | …  ->  [Suggestion | Update | Resolution | Command]
 
 Read `step` and the methods in the order in which it calls them, and you know the system. What becomes of a
-suggestion after it is raised is in `agent/docket.py`.
+finding is in `agent/triage.py`, what becomes of a suggestion after it is raised in `agent/docket.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from agent.docket import Alive, Docket
-from agent.policy import Decision, Policy
+from agent.policy import Policy
 from agent.suggestions import (
     Control,
     Feedback,
@@ -24,19 +24,15 @@ from agent.suggestions import (
     Permit,
     Request,
     Reset,
-    Severity,
     Status,
     Suggestion,
-    Update,
     Verdict,
 )
-from agent.waiting import Waiting, dated
-from agent.wording import group_of, joined, suggestion_of
+from agent.triage import Triage
 from devices.context import Calendar, Context, Occupancy, OccupancyTracker
-from devices.events import NOT_A_STATE, StateChange, Tick
+from devices.events import StateChange, Tick
 from devices.state import HomeState
-from hunches.calibration import Calibration
-from hunches.detector import Clear, Detector, Finding, Hunch
+from hunches.detector import Detector
 
 Event = StateChange | Tick | Request
 
@@ -69,11 +65,10 @@ class Pipeline:
         self.calendar = calendar
         self.detectors = detectors
         self.policy = policy
-        self.calibration = Calibration(alpha=policy.config.fdr or 0.1, per_day=policy.config.per_day)
         self.home = HomeState()
         self.occupancy = OccupancyTracker()
         self.docket = Docket()
-        self._waiting = Waiting()
+        self.triage = Triage(policy, self.docket, self.home)
         self._household = Occupancy.HOME
         self._context: Context | None = None
 
@@ -113,19 +108,18 @@ class Pipeline:
         if change.entity_id.startswith(_OCCUPANCY_DOMAINS):
             self._assess_household(change.received_at)
         out = self._undone_by_hand(change)
-        out += self._left(change)
+        self.triage.left(change)
+        out += self.docket.left(change)
         return out + self._score_and_learn(change, change.received_at)
 
     def _tick(self, tick: Tick) -> list[Output]:
         self.policy.tick(tick.at)
         self._assess_household(tick.at)
-        if self.policy.may_learn:
-            self.calibration.tick(self.context(tick.at).local.toordinal())
+        context = self.context(tick.at)
+        self.triage.tick(context)
         out = self._expire(tick.at) if self.alive else []
         out += self._score_and_learn(tick, tick.at)
-        if self._waiting:
-            out += self._show_waiting(tick.at)
-        return out
+        return out + self.triage.show_waiting(tick.at, context)
 
     def _score_and_learn(self, event: StateChange | Tick, at: datetime) -> list[Output]:
         context = self.context(at)
@@ -133,7 +127,7 @@ class Pipeline:
         if isinstance(event, Tick) or event.trains:
             for detector in self.detectors:
                 for finding in detector.score_one(event, self.home, context):
-                    out += self._consider(finding, at, context)
+                    out += self.triage.consider(finding, at, context)
         if isinstance(event, StateChange) and (
             not self.policy.may_learn or self.docket.ends_confirmed(event)
         ):
@@ -158,84 +152,7 @@ class Pipeline:
     def _assess_household(self, at: datetime) -> None:
         self._household = self.occupancy.occupancy(at, at.astimezone(self.calendar.zone))
 
-    # -- from a finding to a suggestion -----------------------------------------------------------
-
-    def _consider(self, finding: Finding, at: datetime, context: Context) -> list[Output]:
-        if isinstance(finding, Clear):
-            self._waiting.drop(finding.detector, finding.entity_id)
-            return self.docket.cleared(finding, at)
-        if self.docket.told(finding):
-            return []
-        self.policy.budget.note(finding.detector, finding.entity_id, finding.abnormal_since, at)
-        return self._decide(self._calibrated(finding, context), at, context, at)
-
-    def _calibrated(self, hunch: Hunch, context: Context) -> Hunch:
-        """Return a finding with how likely a day is that brings one as surprising though nothing is wrong."""
-        day = context.local.toordinal()
-        verdict = self.calibration.admits(hunch.detector, hunch.score, day)
-        if self.policy.may_learn:
-            self.calibration.learn_one(hunch.detector, hunch.score, day)
-        known = {"p_home": float(f"{verdict.p:.3g}"), "fdr_level": float(f"{min(1.0, verdict.level):.3g}")}
-        return replace(hunch, evidence={**hunch.evidence, **known})
-
-    def _decide(self, hunch: Hunch, at: datetime, context: Context, found_at: datetime) -> list[Output]:
-        """Act where that is allowed, else join a message, else show or let it wait."""
-        severity = self.policy.severity(hunch, self.home, context)
-        decision, why = self.policy.decide(hunch, at, severity)
-        if decision is Decision.DROP:
-            return []
-        if self.policy.may_act(hunch):
-            return self._raise(hunch, at, context, severity, "you allowed to act unasked", act=True)
-        if severity is Severity.INFO and (alive := self._companion(hunch, at)) is not None:
-            return self._join(alive, hunch)
-        if decision is Decision.SHOW:
-            if severity is Severity.INFO:
-                self.policy.pay(hunch, at)
-            shown = dated(hunch, found_at, at, self.calendar.zone)
-            return self._raise(shown, at, context, severity, why)
-        self._waiting.hold(hunch, found_at)
-        return []
-
-    def _raise(
-        self, hunch: Hunch, at: datetime, context: Context, severity: Severity, why: str, *, act: bool = False
-    ) -> list[Output]:
-        suggestion = suggestion_of(
-            hunch,
-            self.home,
-            at=at,
-            deliver_at=self.policy.deliver_at(at, context, severity),
-            severity=severity,
-            act=act,
-            why=why,
-        )
-        self.docket.note(hunch)
-        self.docket.open(suggestion)
-        return [suggestion, *(self.docket.act(suggestion, self.home, at) if act else ())]
-
-    def _companion(self, hunch: Hunch, at: datetime) -> Alive | None:
-        return self.docket.companion(hunch.detector, group_of(hunch, self.home), at)
-
-    def _join(self, alive: Alive, hunch: Hunch) -> list[Output]:
-        alive.suggestion = joined(alive.suggestion, hunch, self.home)
-        self.docket.note(hunch)
-        return [Update(alive.suggestion)]
-
-    def _show_waiting(self, at: datetime) -> list[Output]:
-        """Show what waited for the budget, the most surprising first, if it is still true."""
-        context = self.context(at)
-        out: list[Output] = []
-        for hunch, found_at in self._waiting.take(at):
-            if not self.docket.told(hunch):
-                out += self._decide(hunch, at, context, found_at)
-        return out
-
     # -- the life of a suggestion -----------------------------------------------------------------
-
-    def _left(self, change: StateChange) -> list[Output]:
-        """Take back what an entity's change to another state has settled."""
-        if self._waiting and change.new not in NOT_A_STATE:
-            self._waiting.left(change)
-        return self.docket.left(change)
 
     def _expire(self, at: datetime) -> list[Output]:
         out: list[Output] = []
@@ -261,7 +178,7 @@ class Pipeline:
         if event.verdict is not Verdict.IGNORED:
             day = suggestion.raised_at.astimezone(self.calendar.zone).toordinal()
             mistaken = event.verdict is not Verdict.ACCEPTED
-            self.calibration.answer_one(suggestion.detector, day, mistaken=mistaken)
+            self.triage.calibration.answer_one(suggestion.detector, day, mistaken=mistaken)
         out: list[Output] = []
         if event.verdict is Verdict.ACCEPTED:
             self.docket.confirm(suggestion)
@@ -298,7 +215,7 @@ class Pipeline:
                 part.forget(old)
             else:
                 part.rename(old, new)
-        self._waiting.forget(old)
+        self.triage.forget(old)
         why = "forgotten" if new is None else f"renamed to {new}"
         return [self.docket.close(s, Status.RESOLVED, event.at, why) for s in self.docket.forget(old)]
 
@@ -311,10 +228,9 @@ class Pipeline:
             "occupancy": self.occupancy.to_dict(),
             "household": self._household.value,
             "policy": self.policy.to_dict(),
-            "calibration": self.calibration.to_dict(),
             "detectors": {d.name: d.to_dict() for d in self.detectors},
             "docket": self.docket.to_dict(),
-            "waiting": self._waiting.to_dict(),
+            "triage": self.triage.to_dict(),
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
@@ -323,9 +239,8 @@ class Pipeline:
         self.occupancy.load(data["occupancy"])
         self._household = Occupancy(data["household"])
         self.policy.load(data["policy"])
-        self.calibration.load(data["calibration"])
         for detector in self.detectors:
             if detector.name in data["detectors"]:
                 detector.load(data["detectors"][detector.name])
         self.docket.load(data["docket"])
-        self._waiting.load(data["waiting"])
+        self.triage.load(data["triage"])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from devices.events import StateChange, utc
 from hunches.detector import Hunch
@@ -64,7 +63,7 @@ class Waiting:
             self.hold(Hunch.from_dict(body), utc(found_at))
 
 
-def dated(hunch: Hunch, found_at: datetime, now: datetime, zone: ZoneInfo) -> Hunch:
+def dated(hunch: Hunch, found_at: datetime, now: datetime, zone: tzinfo | None) -> Hunch:
     """Return a hunch that says when it was true, if that is a while ago."""
     if now - found_at <= _STALE:
         return hunch

@@ -337,4 +337,4 @@ def test_a_strict_home_hears_only_what_is_news_there() -> None:
         p.step(change("light.a", "off", start + 12))
     assert sum(shown[10:]) <= 1
     p = reloaded(p, LongOn())
-    assert p.calibration.to_dict()["observed"] == 19
+    assert p.triage.calibration.to_dict()["observed"] == 19
