@@ -4,11 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from math import log
+from typing import Any, Final, NamedTuple, Self
 
 from hunches.daily import Usual
 from hunches.home_days import FIRST, LAST, REST
 from hunches.priors import Kind
+from hunches.shapley import shapley
+
+_OWN: Final = "its own days"
+_HOME: Final = "habits of the home"
+_KIND_OF_DAY: Final = "kind of day"
+
+
+class Chance(NamedTuple):
+    """That a day goes by without something: p = (m + a · q) / (n + a).
+
+    m of n faded days of its kind went without; the home's habits, of which a share q fails, are worth a days.
+
+    >>> chance = Chance(missed=0.0, weight=12.0, missed_any=4.0, weight_any=17.0, home=0.02, trust=4.0)
+    >>> round(chance.p, 3), chance.contributions()
+    (0.005, {'its own days': 0.685, 'habits of the home': 3.146, 'kind of day': 1.462})
+    """
+
+    missed: float
+    weight: float
+    missed_any: float  # the same for days of any kind
+    weight_any: float
+    home: float
+    trust: float
+
+    @property
+    def p(self) -> float:
+        """The probability."""
+        return self._given(frozenset({_OWN, _HOME, _KIND_OF_DAY}))
+
+    def contributions(self) -> dict[str, float]:
+        """Return what each circumstance adds to the log odds of its coming, in nats (Shapley values).
+
+        Of what nobody knows anything the odds are even, so that they add up to the log odds.
+        """
+
+        def value(known: frozenset[str]) -> float:
+            p = self._given(known)
+            return log((1.0 - p) / p)
+
+        return {k: round(v, 3) for k, v in shapley((_OWN, _HOME, _KIND_OF_DAY), value).items()}
+
+    def _given(self, known: frozenset[str]) -> float:
+        home = self.home if _HOME in known else 0.5
+        if _OWN not in known:
+            return home
+        m, n = (self.missed, self.weight) if _KIND_OF_DAY in known else (self.missed_any, self.weight_any)
+        return (m + self.trust * home) / (n + self.trust)
 
 
 @dataclass(slots=True)
@@ -22,8 +70,13 @@ class Due:
     which: str  # FIRST or LAST activation, or last return to REST
     days: str  # that it was compared with: "days", "weekdays" or "weekend days"
     usual: Usual
-    p: float  # of a day without
+    chance: Chance  # of a day without
     outcome: str = ""  # "came", "missing", "left open"; empty: open
+
+    @property
+    def p(self) -> float:
+        """The probability of a day without."""
+        return self.chance.p
 
     @property
     def rank(self) -> tuple[float, int, str, str]:
@@ -59,19 +112,20 @@ class Due:
             "latest_time": _clock(usual.latest + starts),
             "due": _clock(usual.due + starts),
             "p_without": float(f"{self.p:.3g}"),
+            "contributions": self.chance.contributions(),
         }
 
     def to_list(self) -> list[Any]:
         """Return a JSON-serialisable snapshot."""
-        about = {"entity": self.entity_id}
-        usual = list(self.usual)
-        return [self.day, self.look, self.when, about, self.which, self.days, usual, self.p, self.outcome]
+        about = {"entity": self.entity_id, "usual": list(self.usual), "chance": list(self.chance)}
+        return [self.day, self.look, self.when, about, self.which, self.days, self.outcome]
 
     @classmethod
     def from_list(cls, data: Sequence[Any]) -> Self:
         """Rebuild from `to_list`."""
-        day, look, when, about, which, days, usual, p, outcome = data
-        return cls(day, look, when, about["entity"], which, days, Usual(*usual), p, outcome)
+        day, look, when, about, which, days, outcome = data
+        usual, chance = Usual(*about["usual"]), Chance(*about["chance"])
+        return cls(day, look, when, about["entity"], which, days, usual, chance, outcome)
 
 
 def _clock(hour: float) -> str:

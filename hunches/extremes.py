@@ -63,12 +63,16 @@ class DailyExtremes:
         """Standard deviation over the days."""
         return sqrt(self.squares / self.n) if self.n else 0.0
 
-    def score_one(self, x: float, prior_spread: float) -> float:
-        """Return -log10 of the probability that a day's extreme is x or more."""
+    def score_one(self, x: float, prior_spread: float, *, spread_known: bool = True) -> float:
+        """Return -log10 of the probability that a day's extreme is x or more.
+
+        Without `spread_known` that is by the spread that is expected.
+        """
         if self.n < 1.0:
             return 0.0
         freedom = self.prior_days + self.n - 1.0
-        s = sqrt((self.prior_days * prior_spread**2 + self.squares) / freedom)
+        squares = self.squares if spread_known else (self.n - 1.0) * prior_spread**2
+        s = sqrt((self.prior_days * prior_spread**2 + squares) / freedom)
         if s <= 0.0:
             return 0.0
         t = (x - self.mean) / (s * sqrt(1.0 + 1.0 / self.n))

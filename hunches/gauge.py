@@ -8,6 +8,7 @@ from math import inf, log10
 from typing import Any, Final
 
 from hunches.extremes import DailyExtremes
+from hunches.shapley import shapley
 
 QUARTER_S: Final = 900.0
 SPANS: Final = (1, 4, 16, 32, 48)
@@ -16,6 +17,9 @@ _TESTS: Final = 2 * len(SPANS)
 _PRIOR_SPREAD: Final = 0.2  # of daily extremes, in daily ranges
 _RESTS: Final = 0.02  # a spread that small, in daily ranges: the sensor has a floor that it rests on
 _HOUR: Final = 4  # quarters
+_LEVEL: Final = "level"
+_LASTED: Final = "how long it lasted"
+_SPREAD: Final = "how its days differ"
 _FEW_QUARTERS: Final = 72  # a day of which less was seen says nothing about its extremes
 
 
@@ -144,13 +148,15 @@ class Gauge:
         least = 0.1 * (high - low)
         return (self.value > self._highs[-_HOUR] + least) - (self.value < self._lows[-_HOUR] - least)
 
+    @property
+    def _width(self) -> float:
+        low, high = self.usual
+        return high - low
+
     def excess(self) -> Excess | None:
         """Return the most surprising level that it holds now, if any breaks its record."""
-        if self.value is None or not self.days:
-            return None
-        low, high = self.usual
-        width = high - low
-        if width <= 0.0:
+        width = self._width
+        if self.value is None or not self.days or width <= 0.0:
             return None
         best: Excess | None = None
         for i, past in enumerate(self._up_down):
@@ -163,6 +169,26 @@ class Gauge:
                 sign = 1.0 if up else -1.0
                 best = Excess(score, up, span * QUARTER_S, sign * level, sign * past.record)
         return best
+
+    def contributions(self, found: Excess) -> dict[str, float]:
+        """Return what adds how much to the score of an excess (Shapley values).
+
+        Without how long it lasted, its level counts as one of 15 minutes; without how its days differ, they
+        are taken to differ as those of any sensor.
+        """
+        spans, sign = dict(zip(SPANS, range(0, _TESTS, 2), strict=True)), 1.0 if found.high else -1.0
+        way = 0 if found.high else 1
+
+        def value(known: frozenset[str]) -> float:
+            if _LEVEL not in known:
+                return 0.0
+            span = round(found.lasted_s / QUARTER_S) if _LASTED in known else SPANS[0]
+            past = self._up_down[spans[span] + way]
+            prior = _PRIOR_SPREAD * self._width
+            score = past.score_one(sign * found.level, prior, spread_known=_SPREAD in known)
+            return score - log10(_TESTS)
+
+        return {k: round(v, 3) for k, v in shapley((_LEVEL, _LASTED, _SPREAD), value).items()}
 
     # -- keeping ------------------------------------------------------------------------------------
 

@@ -166,6 +166,7 @@ class Level:
                 "usual": [round(low, 4), round(high, 4)],
                 "readings": reach.n,
                 "days": gauge.days,
+                "contributions": self._contributions(sensor, found, at),
                 "p": float(f"{10**-found.score:.3g}"),
                 "threshold": self.threshold,
             },
@@ -175,6 +176,12 @@ class Level:
             short=short,
             clears_itself=True,
         )
+
+    def _contributions(self, sensor: _Sensor, found: _Found, at: datetime) -> dict[str, float]:
+        excess = sensor.gauge.excess() if found.held_s else None
+        if excess is None:
+            return sensor.reach.contributions(at.timestamp())
+        return sensor.gauge.contributions(excess)
 
     # -- learning ---------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
 from hunches.daily import Usual
 from hunches.detector import Hunch
-from hunches.due import Due
+from hunches.due import Chance, Due
 from hunches.home_days import FIRST, LAST, LATE_H, LEAST_LIFE, REST, HomeDays, day_of, hours_since
 from hunches.priors import Kind, kind_of
 from hunches.wording import clip, name_of
@@ -237,40 +237,40 @@ class Missing:
             for entity_id in entities:
                 habit = self._habit(entity_id, which, lived, day)
                 if habit is not None:
-                    usual, of, p = habit
+                    usual, of, chance = habit
                     when = (begins + timedelta(hours=usual.due)).replace(tzinfo=zone).timestamp()
                     look = when if which == REST else when + self.patience_s
-                    found.append(Due(day, look, when, entity_id, which, of, usual, p))
+                    found.append(Due(day, look, when, entity_id, which, of, usual, chance))
         return found
 
     def _habit(
         self, entity_id: str, which: str, days: list[int], day: int
-    ) -> tuple[Usual, str, float] | None:
+    ) -> tuple[Usual, str, Chance] | None:
         """Return what is usual for all days, or for those like this one where the others differ."""
         whole = self._days.usual(entity_id, which, days, day)
         if whole is None:
             return None
         if self._is_habit(whole):
-            return whole, "days", self._p(whole)
+            return whole, "days", self._chance(whole, whole)
         alike = [d for d in days if _is_weekend(d) == _is_weekend(day)]
         usual = self._days.usual(entity_id, which, alike, day)
         if usual is None or not self._is_habit(usual):
             return None
         if whole.hits - usual.hits > (whole.days - usual.days) / 2:
             return None  # it comes on the others, too, only not always: chance picked these
-        return usual, "weekend days" if _is_weekend(day) else "weekdays", self._p(usual)
+        return usual, "weekend days" if _is_weekend(day) else "weekdays", self._chance(usual, whole)
 
     def _is_habit(self, usual: Usual) -> bool:
         return (
             usual.days >= self.min_days
             and usual.due < 27.0
             and usual.due - usual.time <= self.max_spread_h
-            and self._p(usual) <= self.p_max
+            and self._chance(usual, usual).p <= self.p_max
         )
 
-    def _p(self, usual: Usual) -> float:
+    def _chance(self, usual: Usual, whole: Usual) -> Chance:
         home = (self._failed + 1.0) / (self._tested + self.home_trust)
-        return (usual.missed + self.trust * home) / (usual.weight + self.trust)
+        return Chance(usual.missed, usual.weight, whole.missed, whole.weight, home, self.trust)
 
     def _look(self, at: float, now: tuple[int, float], home: HomeState, context: Context) -> None:
         """Note what came, what was said, and when to look again."""

@@ -60,6 +60,11 @@ class Reach:
             return 0.0
         return log10(self.n + 1.0) + _TAIL * log10(1.0 + self.beyond(self.value))
 
+    def contributions(self, at: float) -> dict[str, float]:
+        """Return what adds how much to the score (Shapley values: the two are independent)."""
+        score, distance = self.score_one(at), _TAIL * log10(1.0 + self.beyond(self.value))
+        return {"readings so far": round(score - distance, 3), "distance": round(distance, 3)}
+
     def learn_one(self, value: float, at: float) -> None:
         """Take a reading."""
         self.value = value

@@ -13,6 +13,9 @@ from hunches.survival import Survival
 _UNIT: Final = 0.01  # of an expected report: what `Survival` calls a second
 _DAY_S: Final = 86400.0
 _TINY: Final = 1e-12
+_SILENCE: Final = "length of the silence"
+_HOUR: Final = "time of day"
+_LIFE: Final = "life in the home"
 
 
 class Moment(NamedTuple):
@@ -133,18 +136,24 @@ class Reporting:
         return max(1.0, self.weight / max(1.0, min(days, memory)))
 
     def contributions(self, now: Moment) -> dict[str, float]:
-        """Return what knowing the hour and the home's life adds to -log10 of `per_day` (Shapley values)."""
+        """Return what adds how much to -log10 of `per_day` (Shapley values).
+
+        As long as nobody knows how long the entity has been silent, nothing is odd. Without the hour it is
+        taken to report at its mean rate, without the home's life to live in a home that is always the same.
+        """
         alive = max(1.0, float(sum(now.counts) - sum(self.last.counts)))
         elapsed = max(1.0, (now.heard_s - self.last.heard_s) / SLOT_S)
         usual = elapsed * min(1.0, sum(self.trials) * SLOT_S / max(SLOT_S, self.last.at - self.first))
         expected, mean = self.expected(now.counts), self._mean()
 
         def value(known: frozenset[str]) -> float:
-            slots = alive if "life in the home" in known else usual
-            share = expected / alive if "time of day" in known else mean
+            if _SILENCE not in known:
+                return 0.0
+            slots = alive if _LIFE in known else usual
+            share = expected / alive if _HOUR in known else mean
             return -log10(self._per_day(slots * share, now))
 
-        return {k: round(v, 3) for k, v in shapley(("time of day", "life in the home"), value).items()}
+        return {k: round(v, 3) for k, v in shapley((_SILENCE, _HOUR, _LIFE), value).items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""

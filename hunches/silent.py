@@ -16,7 +16,7 @@ from hunches.detector import Clear, Finding, Hunch
 from hunches.outages import Outages
 from hunches.priors import kind_of
 from hunches.silences import Silences
-from hunches.silent_words import Words, battery_words, outage_words, silence_words
+from hunches.silent_words import Words, battery_words, outage_contributions, outage_words, silence_words
 from hunches.wording import clip, name_of
 
 _DAY_S: Final = 86400.0
@@ -173,12 +173,12 @@ class Silent:
         lasted, longest = self._outages.lasted(entity_id, at), self._outages.longest(entity_id)
         if entity_id in self._said or lasted < limit or not _is_out(entity_id, home):
             return None
-        if self._first is None or at - self._first < self.min_age_s:
-            return None
-        if len(self._outages) >= 3 and len(self._outages) > _NETWORK * len(home):
+        network = len(self._outages) >= 3 and len(self._outages) > _NETWORK * len(home)
+        if network or self._first is None or at - self._first < self.min_age_s:
             return None
         score = self.threshold + log10(lasted / limit)
         words = outage_words(name_of(entity_id, home), lasted, longest, limit)
+        words.evidence["contributions"] = outage_contributions(score, limit, self.outage_s)
         return self._hunch((entity_id, _UNAVAILABLE), score, words, at)
 
     def _outage_limit(self, entity_id: str) -> float:
@@ -200,7 +200,7 @@ class Silent:
             score=score,
             threshold=self.threshold,
             title=clip(words.title),
-            evidence=words.evidence,
+            evidence={"contributions": {about[1]: round(score, 3)}, **words.evidence},
             raised_for=_SILENT,
             abnormal_since=datetime.fromtimestamp(at, UTC),
             lasts=_LASTS,

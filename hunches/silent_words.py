@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
+from math import log10
 from typing import Any, Final, NamedTuple
 
 from hunches.reporting import Moment, Reporting
+from hunches.shapley import shapley
 from hunches.wording import duration
 
 _DAY_S: Final = 86400.0
@@ -59,3 +61,17 @@ def battery_words(name: str, level: float, low: float, days: float | None, *, ex
         title += f"; at this rate it is empty in about {duration(max(1.0, days) * _DAY_S)}"
     evidence = {"level": level, "low": low, "days_left": None if days is None else round(days, 1)}
     return Words(f"{title}.", short, evidence)
+
+
+def outage_contributions(score: float, limit: float, least: float) -> dict[str, float]:
+    """Return what an outage's length, and longer ones before, add to its score (Shapley values).
+
+    `least`: the limit, in seconds, of an entity that never was unavailable before.
+    """
+
+    def value(known: frozenset[str]) -> float:
+        if "length of the outage" not in known:
+            return 0.0
+        return score if "outages before" in known else score + log10(limit / least)
+
+    return {k: round(v, 3) for k, v in shapley(("length of the outage", "outages before"), value).items()}

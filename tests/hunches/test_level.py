@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import random
 from datetime import datetime, timedelta
-from math import cos, pi
+from math import cos, log10, pi
 from typing import Any
 
 import pytest
@@ -95,6 +95,9 @@ def test_a_freezer_that_warms() -> None:
     assert Hunch.from_dict(json.loads(json.dumps(hunch.to_dict()))) == hunch
     assert hunch.score >= hunch.threshold
     assert "°C and rising; it is usually between -18." in hunch.title
+    parts = hunch.evidence["contributions"]
+    assert sum(parts.values()) == pytest.approx(hunch.score, abs=0.01)
+    assert set(parts) == {"level", "how long it lasted", "how its days differ"}
     assert hunch.evidence["days"] == 14  # the first one began at 01:00 in Berlin
     assert hunch.evidence["usual"][0] < -18.0 < hunch.evidence["record"] < hunch.evidence["value"]
 
@@ -122,6 +125,10 @@ def test_a_far_reading_that_stands_is_told_in_minutes() -> None:
     (hunch,) = cellar.hunches
     assert "is at 85.0 °C" in hunch.title
     assert "readings it was always between" in hunch.title
+    parts = hunch.evidence["contributions"]
+    assert sum(parts.values()) == pytest.approx(hunch.score, abs=0.01)
+    # 2 log10(1 + e / w): 85 is some 94 beyond the span of about 10.5
+    assert parts["distance"] == pytest.approx(2.0 * log10(1.0 + 94.0 / 10.5), abs=0.2)
 
 
 def test_a_sensor_that_hangs_at_an_unusual_value() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from math import log
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +13,7 @@ from devices.events import Origin, StateChange, Tick
 from devices.state import HomeState
 from hunches.daily import DailyTimes, first_of, last_of, slot_of, upper_bound
 from hunches.detector import Hunch
+from hunches.due import Chance
 from hunches.missing import Missing
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -193,6 +195,24 @@ def test_what_comes_at_any_time_is_no_habit() -> None:
     for _ in range(21):
         house.live(1, routine={**ROUTINE, "switch.kettle": (house.rng.uniform(8, 20), 10)})
     assert house.live(1, without={"switch.kettle"}) == []
+
+
+def test_contributions_add_up_to_the_log_odds() -> None:
+    house = lived_in()
+    (hunch,) = house.live(1, without={"switch.kettle"})
+    parts, p = hunch.evidence["contributions"], 10.0**-hunch.score
+    assert sum(parts.values()) == pytest.approx(log((1.0 - p) / p), abs=0.01)
+    assert parts["kind of day"] == 0.0  # it was compared with all days
+    assert min(parts["its own days"], parts["habits of the home"]) > 0.0
+
+
+def test_a_habit_of_weekdays_owes_something_to_the_kind_of_day() -> None:
+    some, all_days = (0.0, 12.0), (4.0, 17.0)
+    parts = Chance(*some, *all_days, home=0.02, trust=4.0).contributions()
+    p = 4.0 * 0.02 / (12.0 + 4.0)
+    assert sum(parts.values()) == pytest.approx(log((1.0 - p) / p), abs=0.01)
+    assert parts["kind of day"] > 0.0
+    assert Chance(*some, *some, home=0.02, trust=4.0).contributions()["kind of day"] == 0.0
 
 
 def test_too_few_days() -> None:

@@ -99,7 +99,9 @@ def test_a_motion_sensor_dies_and_comes_back() -> None:
     assert (hunch.raised_for, hunch.group, hunch.clears_itself) == ("silent", "silent", True)
     assert hunch.evidence["expected"] > 5
     assert hunch.evidence["such_silences_a_day"] <= hunch.evidence["at_most_a_day"] == 0.0625
-    assert set(hunch.evidence["contributions"]) == {"time of day", "life in the home"}
+    parts = hunch.evidence["contributions"]
+    assert set(parts) == {"length of the silence", "time of day", "life in the home"}
+    assert sum(parts.values()) == pytest.approx(hunch.score, abs=0.01)
     assert house.live(2 * DAY, dead=frozenset({HALL})) == []  # said once
     assert house.cleared == []
     house.live(DAY)
@@ -154,6 +156,7 @@ def test_unavailable_for_longer_than_ever() -> None:
     house.change(HALL, "unavailable")
     (hunch,) = house.live(timedelta(hours=2), dead=frozenset({HALL}))
     assert hunch.title == "Hall has been unavailable for 1 h."
+    assert hunch.evidence["contributions"]["outages before"] == 0.0  # there was none
     house.change(HALL, "off")
     house.live(timedelta(hours=1), dead=frozenset({HALL}))
     assert [c.why for c in house.cleared] == ["is available again"]
@@ -161,6 +164,9 @@ def test_unavailable_for_longer_than_ever() -> None:
     assert house.live(timedelta(hours=2, minutes=50), dead=frozenset({HALL})) == []
     (hunch,) = house.live(timedelta(hours=1), dead=frozenset({HALL}))
     assert "it never was for longer than 2 h" in hunch.title
+    parts = hunch.evidence["contributions"]
+    assert sum(parts.values()) == pytest.approx(hunch.score, abs=0.01)
+    assert parts["outages before"] < 0.0 < parts["length of the outage"]
 
 
 def test_never_available_is_no_outage() -> None:
@@ -179,6 +185,7 @@ def test_a_battery_goes_and_is_changed() -> None:
     # eleven levels known before, a percent a day: 16 of them are left
     assert hunch.title == "Hall battery: battery at 15%; at this rate it is empty in about 16 days."
     assert hunch.evidence["level"] == 15.0
+    assert hunch.evidence["contributions"] == {"low battery": round(hunch.score, 3)}
     house.change(BATTERY, "22", kind="battery")
     assert house.cleared == []
     house.change(BATTERY, "100", kind="battery")
