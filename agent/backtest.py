@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from agent.pipeline import Pipeline
-from agent.suggestions import Command, Output, Resolution, Suggestion, Update
+from agent.suggestions import Command, Output, Resolution, RoutineNews, Suggestion, Update
 from agent.ticker import Ticker, with_ticks
 from devices.events import StateChange, Tick
 
@@ -92,5 +92,5 @@ def record(suggestions: dict[str, dict[str, Any]], output: Output) -> None:
                 "resolved_at": output.at.isoformat(),
                 "why": output.why,
             }
-        case Command():
+        case Command() | RoutineNews():
             pass  # nobody accepts in a replay

@@ -30,9 +30,10 @@ from agent.cli_output import (
 from agent.clock import Clock
 from agent.database import Access
 from agent.logs import configure_logging
+from agent.requests import HomeMode
 from agent.settings import load_settings
 from agent.store import Store
-from agent.suggestions import HomeMode, Status
+from agent.suggestions import Status
 
 
 @told

@@ -50,6 +50,8 @@ class Commander:
         """Send a command; return the path that it took. Raises InklingError when none works."""
         known = self.home.get(command.entity_id)
         attributes = known.attributes if known else NO_ATTRIBUTES
+        if command.targets:
+            attributes = {**attributes, **dict(command.targets)}
         gateway = self.gateway
         if gateway is not None and gateway.connected and gateway.knows(command.entity_id):
             call = service_call(command.entity_id, command.state, attributes)

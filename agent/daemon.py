@@ -28,9 +28,10 @@ from agent.intake import Intake, Redelivered, inflight
 from agent.mqtt import MqttBridge
 from agent.own_entities import OwnEntities
 from agent.records import Setting
+from agent.requests import request_from_dict
 from agent.settings import HomeSettings, Settings
 from agent.store import Store
-from agent.suggestions import Command, Output, Status, request_from_dict
+from agent.suggestions import Command, Output, Status
 from agent.ticker import EPOCH, Ticker
 from devices.context import Calendar
 from devices.decoder import Publish

@@ -22,18 +22,8 @@ import orjson
 from agent.docket import Alive
 from agent.pipeline import Pipeline
 from agent.policy import Policy
-from agent.suggestions import (
-    Command,
-    Control,
-    Feedback,
-    HomeMode,
-    Output,
-    Resolution,
-    Status,
-    Suggestion,
-    Update,
-    Verdict,
-)
+from agent.requests import Control, Feedback, HomeMode
+from agent.suggestions import Command, Output, Resolution, Status, Suggestion, Update, Verdict
 from devices.decoder import Publish
 
 EVENT_TYPES: Final = ("raised", *(s.value for s in Status if s is not Status.OPEN), "failed")

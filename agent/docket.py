@@ -7,17 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from agent.suggestions import (
-    Action,
-    Command,
-    Member,
-    Mode,
-    Output,
-    Resolution,
-    Status,
-    Suggestion,
-    reopened,
-)
+from agent.suggestions import Action, Command, Member, Mode, Output, Resolution, Status, Suggestion, reopened
 from devices.events import NOT_A_STATE, StateChange, utc
 from devices.state import HomeState
 from hunches.detector import Clear, Hunch
@@ -171,7 +161,7 @@ class Docket:
             self._done[suggestion.id] = Done(suggestion, before, at)
             while len(self._done) > MAX_UNDO:
                 del self._done[next(iter(self._done))]
-        return [Command(suggestion.id, a.entity_id, a.state, at) for a in actions]
+        return [Command(suggestion.id, a.entity_id, a.state, at, targets=a.targets) for a in actions]
 
     def undo(self, suggestion_id: str, at: datetime) -> tuple[Suggestion, list[Output]] | None:
         """Command the states before; None where there is nothing to undo."""

@@ -11,7 +11,8 @@ import structlog
 from agent.engine import Engine
 from agent.ha_listener import HomeInfo
 from agent.intake import Intake
-from agent.suggestions import Feedback, Forget, Verdict
+from agent.requests import Feedback, Forget
+from agent.suggestions import Verdict
 from devices.events import Source, StateChange
 from devices.provenance import HaContext
 

@@ -15,18 +15,10 @@ import structlog
 
 from agent.pipeline import Event, Pipeline
 from agent.queries import Input
-from agent.records import Batch, Setting
+from agent.records import Batch, Document, Setting
+from agent.requests import Request, request_from_dict, request_to_dict
 from agent.store import Store
-from agent.suggestions import (
-    Command,
-    Output,
-    Request,
-    Resolution,
-    Suggestion,
-    Update,
-    request_from_dict,
-    request_to_dict,
-)
+from agent.suggestions import Command, Output, Resolution, RoutineNews, Suggestion, Update
 from agent.ticker import Ticker
 from devices.events import StateChange, Tick, utc
 
@@ -171,6 +163,8 @@ class Engine:
                     self._batch.resolutions.append(output)
                 case Command():
                     self._batch.commands.append(output)
+                case RoutineNews():
+                    self._batch.routines.append(_document(output))
         self._outputs += outputs
         self._at = at
         return True
@@ -262,3 +256,8 @@ class Engine:
     def _replay_ticks(self, at: datetime) -> None:
         for tick in self.ticker.until(at):
             self.pipeline.step(Tick(tick.at))
+
+
+def _document(news: RoutineNews) -> Document:
+    body = {"routine": news.routine.to_dict(), "mode": news.mode.value, "why": news.why}
+    return Document(news.routine.id, news.standing.value, news.at, body)

@@ -15,19 +15,9 @@ from typing import Any, Final, Protocol
 
 from agent.docket import Alive, Docket
 from agent.policy import Policy
-from agent.suggestions import (
-    Control,
-    Feedback,
-    Forget,
-    Mode,
-    Output,
-    Permit,
-    Request,
-    Reset,
-    Status,
-    Suggestion,
-    Verdict,
-)
+from agent.requests import Adopt, Control, Dismiss, Feedback, Forget, Mined, Permit, Request, Reset
+from agent.routine_book import RoutineBook
+from agent.suggestions import Kind, Mode, Output, Status, Suggestion, Verdict
 from agent.triage import Triage
 from devices.context import Calendar, Context, Occupancy, OccupancyTracker
 from devices.events import StateChange, Tick
@@ -69,6 +59,7 @@ class Pipeline:
         self.occupancy = OccupancyTracker()
         self.docket = Docket()
         self.triage = Triage(policy, self.docket, self.home)
+        self.routines = RoutineBook(self.docket, self.home, policy)
         self._household = Occupancy.HOME
         self._context: Context | None = None
 
@@ -86,17 +77,17 @@ class Pipeline:
                 return self._tick(event)
             case Feedback():
                 return self._feedback(event)
-            case Control():
-                self.policy.control(event)
-                return []
-            case Permit():
-                self.policy.permit(event)
-                return []
-            case Reset():
-                self.policy.forget(event.entity_id)
-                return []
+            case Mined() | Adopt() | Dismiss():
+                return self._routine(event)
             case Forget():
                 return self._forget(event)
+            case Control():
+                self.policy.control(event)
+            case Permit():
+                self.policy.permit(event)
+            case Reset():
+                self.policy.forget(event.entity_id)
+        return []
 
     # -- device changes and time ------------------------------------------------------------------
 
@@ -128,6 +119,7 @@ class Pipeline:
             for detector in self.detectors:
                 for finding in detector.score_one(event, self.home, context):
                     out += self.triage.consider(finding, at, context)
+            out += self.routines.step(event, context)
         if isinstance(event, StateChange) and (
             not self.policy.may_learn or self.docket.ends_confirmed(event)
         ):
@@ -160,9 +152,18 @@ class Pipeline:
             if suggestion.mode is Mode.ACT:
                 out.append(self.docket.close(suggestion, Status.ACCEPTED, at, "nobody took it back"))
                 continue
-            self.policy.answer(suggestion, Verdict.IGNORED)
+            out += self._answered(suggestion, Verdict.IGNORED, at)
             out.append(self.docket.close(suggestion, Status.EXPIRED, at, "nobody answered"))
         return out + self.docket.woken(at)
+
+    def _routine(self, event: Mined | Adopt | Dismiss) -> list[Output]:
+        match event:
+            case Mined():
+                return self.routines.mined(event, self.context(event.at))
+            case Adopt():
+                return self.routines.adopt(event)
+            case Dismiss():
+                return self.routines.dismiss(event)
 
     def _feedback(self, event: Feedback) -> list[Output]:
         alive = self.alive.get(event.suggestion_id)
@@ -174,42 +175,62 @@ class Pipeline:
         suggestion = alive.suggestion
         if event.verdict is Verdict.SNOOZED:
             return [self.docket.snooze(alive, event.at, event.snooze)]
-        self.policy.answer(suggestion, event.verdict)
-        if event.verdict is not Verdict.IGNORED:
-            day = suggestion.raised_at.astimezone(self.calendar.zone).toordinal()
-            mistaken = event.verdict is not Verdict.ACCEPTED
-            self.triage.calibration.answer_one(suggestion.detector, day, mistaken=mistaken)
         out: list[Output] = []
-        if event.verdict is Verdict.ACCEPTED:
+        if event.verdict is Verdict.ACCEPTED and not acted:
+            out += self._carry_out(suggestion, event.at)
+        closed = self.docket.close(suggestion, _VERDICT_STATUS[event.verdict], event.at)
+        return [closed, *out, *self._answered(suggestion, event.verdict, event.at)]
+
+    def _carry_out(self, suggestion: Suggestion, at: datetime) -> list[Output]:
+        """Do what a resident has said yes to."""
+        if suggestion.kind is Kind.ROUTINE_PROPOSED:
+            return []  # it is to be a routine, not to be done now
+        if suggestion.kind is Kind.HUNCH:
             self.docket.confirm(suggestion)
-            out += () if acted else self.docket.act(suggestion, self.home, event.at)
-        return [self.docket.close(suggestion, _VERDICT_STATUS[event.verdict], event.at), *out]
+        commands = self.docket.act(suggestion, self.home, at)
+        return self.routines.paced(suggestion, commands, at) if suggestion.kind is Kind.ROUTINE else commands
+
+    def _answered(self, suggestion: Suggestion, verdict: Verdict, at: datetime) -> list[Output]:
+        """Learn from an answer."""
+        if suggestion.kind is Kind.ROUTINE_PROPOSED:
+            return self.routines.answered(suggestion, verdict, at)
+        if suggestion.kind is Kind.ROUTINE:
+            return self.routines.heard(suggestion, verdict, at)
+        self.policy.answer(suggestion, verdict)
+        if verdict is not Verdict.IGNORED:
+            day = suggestion.raised_at.astimezone(self.calendar.zone).toordinal()
+            mistaken = verdict is not Verdict.ACCEPTED
+            self.triage.calibration.answer_one(suggestion.detector, day, mistaken=mistaken)
+        return []
 
     def _undone(self, suggestion_id: str, at: datetime) -> list[Output]:
         undone = self.docket.undo(suggestion_id, at)
         if undone is None:
             return []
         suggestion, out = undone
-        self._learn_reversal(suggestion)
-        return out
+        return out + self._learn_reversal(suggestion, at)
 
     def _undone_by_hand(self, change: StateChange) -> list[Output]:
         """Learn from a resident who puts back at once what was done for a suggestion."""
         suggestion = self.docket.reversed_by(change)
         if suggestion is None:
             return []
-        self._learn_reversal(suggestion)
         why = f"{change.entity_id} was put back to {change.new} by hand"
-        return [self.docket.close(suggestion, Status.UNDONE, change.received_at, why)]
+        closed = self.docket.close(suggestion, Status.UNDONE, change.received_at, why)
+        return [closed, *self._learn_reversal(suggestion, change.received_at)]
 
-    def _learn_reversal(self, suggestion: Suggestion) -> None:
+    def _learn_reversal(self, suggestion: Suggestion, at: datetime) -> list[Output]:
+        if suggestion.kind is Kind.ROUTINE:
+            self.routines.cancel(suggestion.id)
+            return self.routines.heard(suggestion, Verdict.UNDONE, at)
         self.policy.answer(suggestion, Verdict.UNDONE)
         if suggestion.mode is Mode.ACT:
             self.policy.revoke(suggestion)
+        return []
 
     def _forget(self, event: Forget) -> list[Output]:
         old, new = event.entity_id, event.renamed_to
-        learned: tuple[Keyed, ...] = (self.home, self.policy, *self.detectors)
+        learned: tuple[Keyed, ...] = (self.home, self.policy, self.routines, *self.detectors)
         for part in learned:
             if new is None:
                 part.forget(old)
@@ -231,6 +252,7 @@ class Pipeline:
             "detectors": {d.name: d.to_dict() for d in self.detectors},
             "docket": self.docket.to_dict(),
             "triage": self.triage.to_dict(),
+            "routines": self.routines.to_dict(),
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
@@ -244,3 +266,4 @@ class Pipeline:
                 detector.load(data["detectors"][detector.name])
         self.docket.load(data["docket"])
         self.triage.load(data["triage"])
+        self.routines.load(data["routines"])

@@ -10,11 +10,13 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from agent.budget import Budget
-from agent.suggestions import Control, HomeMode, Permit, Severity, Suggestion, Verdict
+from agent.requests import Control, HomeMode, Permit
+from agent.suggestions import Severity, Suggestion, Verdict
 from devices.context import Context, Occupancy
 from devices.events import utc
 from devices.state import HomeState
 from hunches.detector import Hunch
+from routines.routine import Routine
 
 CRITICAL_CLASSES: Final = frozenset({"moisture", "smoke", "gas", "carbon_monoxide", "safety", "problem"})
 """Device classes whose hunches never wait for a budget or for the morning."""
@@ -24,6 +26,12 @@ FREEZING: Final = ("freez", "congel", "gefrier", "diepvries")
 """What the names of freezers hold: thawing food can't wait."""
 SAFE_DOMAINS: Final = frozenset({"light", "fan", "media_player", "humidifier"})
 """What a glob may permit Inkling to act on. A switch may be an oven: such a thing has to be named itself."""
+NEVER_UNASKED: Final = frozenset({
+    "alarm_control_panel", "climate", "lock", "siren", "valve", "water_heater",
+})  # fmt: skip
+"""What a routine may not move unless it is asked each time."""
+WORTH_RUNNING: Final = 8.5
+"""Wins for each loss on held-out days from which a routine may run by itself: Alexa's published ratio."""
 
 TIGHTEN: Final = 0.5
 """What a rejection adds to the bar of (detector, entity), in -log10 p; an acceptance takes half back."""
@@ -43,6 +51,7 @@ class PolicyConfig:
     warmup: timedelta = timedelta(0)  # only learn for this long after the first event
     fdr: float | None = None  # strict: only what is news for this home at this rate of false discoveries
     act: tuple[str, ...] = ()  # what may be done unasked: "light.*", "dwell:switch.iron"
+    trial: bool = False  # routines and goals count as accepted, to ask each time (a backtest)
 
 
 _STEPS: Final = {
@@ -106,7 +115,7 @@ class Policy:
     def _objection(self, hunch: Hunch, at: datetime, *, urgent: bool) -> str | None:
         if not self.suggesting:
             return "suggesting is switched off"
-        if self._first is None or at - self._first < self.config.warmup:
+        if self._too_early(at):
             return "still getting to know the home"
         if hunch.detector in self.config.exclude_detectors or self._is_excluded(hunch.entity_id):
             return "excluded by the settings"
@@ -119,6 +128,9 @@ class Policy:
         if self.config.fdr is not None and not urgent and not _is_news(hunch):
             return "no news for this home"
         return None
+
+    def _too_early(self, at: datetime) -> bool:
+        return self._first is None or at - self._first < self.config.warmup
 
     def severity(self, hunch: Hunch, home: HomeState, context: Context) -> Severity:
         """Return how much a hunch matters: water, smoke, gas and thawing food always, ways in at night."""
@@ -136,6 +148,21 @@ class Policy:
     def _price(self, hunch: Hunch) -> float:
         """Return what a hunch costs: half where residents have welcomed its like."""
         return 0.5 if self._raised_bar.get((hunch.detector, hunch.entity_id), 0.0) < 0.0 else 1.0
+
+    # -- routines -----------------------------------------------------------------------------------
+
+    def may_propose(self, routine: Routine, at: datetime) -> bool:
+        """Whether a routine may be offered."""
+        return not self._too_early(at) and self.may_run(routine)
+
+    def may_run(self, routine: Routine) -> bool:
+        """Whether a routine may ask or act now."""
+        return (
+            self.suggesting
+            and self.mode is not HomeMode.VACATION
+            and "routine" not in self.config.exclude_detectors
+            and not any(self._is_excluded(s.entity_id) for s in routine.steps)
+        )
 
     # -- acting unasked ---------------------------------------------------------------------------
 
@@ -255,6 +282,17 @@ class Policy:
         self._permits = {(d, e): said for d, e, said in data.get("permits", ())}
         self.budget.load(data["budget"])
         self._first = utc(data["first"]) if data["first"] else None
+
+
+def may_run_unasked(routine: Routine, home: HomeState) -> bool:
+    """Whether a routine that proved itself may be offered to run by itself: locks and the like never."""
+    e = routine.evidence
+    harmless = all(
+        s.entity_id.partition(".")[0] not in NEVER_UNASKED
+        and home.device_class(s.entity_id) not in ENTRY_CLASSES
+        for s in routine.steps
+    )
+    return harmless and e.wins >= WORTH_RUNNING * max(e.losses, 1)
 
 
 def matches(entity_id: str, globs: Iterable[str]) -> bool:

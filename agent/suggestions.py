@@ -1,22 +1,25 @@
-"""What the pipeline takes in beside device changes, and what comes out of it."""
+"""What comes out of the pipeline."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
 from devices.events import utc
+from routines.routine import Routine
 
 
 class Kind(StrEnum):
     """What a suggestion is about."""
 
     HUNCH = "hunch"
-    ROUTINE = "routine"
+    ROUTINE_PROPOSED = "routine_proposed"  # make it a routine?
+    ROUTINE = "routine"  # it is time for one
+    GOAL_PROPOSED = "goal_proposed"
     GOAL = "goal"
 
 
@@ -62,10 +65,27 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A state that an entity should take."""
+    """A state that an entity should take; so long after the others begin, with these numeric targets."""
 
     entity_id: str
     state: str
+    delay_s: float = 0.0
+    targets: tuple[tuple[str, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the public form; what isn't there is left out."""
+        body: dict[str, Any] = {"entity_id": self.entity_id, "state": self.state}
+        if self.delay_s:
+            body["delay_s"] = self.delay_s
+        if self.targets:
+            body["targets"] = dict(self.targets)
+        return body
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild from `to_dict`."""
+        targets = tuple(dict(data.get("targets", ())).items())
+        return cls(data["entity_id"], data["state"], data.get("delay_s", 0.0), targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +149,7 @@ class Suggestion:
             "deliver_at": self.deliver_at.isoformat(),
             "title": self.title,
             "evidence": dict(self.evidence),
-            "actions": [{"entity_id": a.entity_id, "state": a.state} for a in self.actions],
+            "actions": [a.to_dict() for a in self.actions],
             "mode": self.mode.value,
             "score": self.score,
             "threshold": self.threshold,
@@ -151,7 +171,7 @@ class Suggestion:
             entity_id=data["entity_id"],
             title=data["title"],
             evidence=data["evidence"],
-            actions=tuple(Action(a["entity_id"], a["state"]) for a in data["actions"]),
+            actions=tuple(map(Action.from_dict, data["actions"])),
             mode=Mode(data["mode"]),
             score=data["score"],
             threshold=data["threshold"],
@@ -166,67 +186,6 @@ class Suggestion:
             group=data.get("group", ""),
             also=tuple(Member(*m) for m in data.get("also", ())),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """A resident's answer to a suggestion. `snooze` says for how long, where the verdict is SNOOZED."""
-
-    suggestion_id: str
-    verdict: Verdict
-    at: datetime
-    snooze: timedelta = timedelta(hours=1)
-
-
-class HomeMode(StrEnum):
-    """What the residents said about themselves."""
-
-    HOME = "home"
-    AWAY = "away"
-    VACATION = "vacation"  # no learning, only security hunches
-    GUEST = "guest"  # no learning
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A resident's instruction: the household's mode, or the two global switches. None: as it was."""
-
-    at: datetime
-    mode: HomeMode | None = None
-    until: datetime | None = None  # the mode falls back to HOME
-    learning: bool | None = None
-    suggesting: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Forget:
-    """Drop an entity and all that was learned from it, or carry it over to a new id."""
-
-    at: datetime
-    entity_id: str
-    renamed_to: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """A resident lets Inkling act unasked on what a detector finds about an entity, or no longer."""
-
-    at: datetime
-    entity_id: str
-    detector: str
-    allowed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """Undo what answers have changed for an entity: silences, raised bars, permissions."""
-
-    at: datetime
-    entity_id: str
-
-
-Request = Feedback | Control | Forget | Permit | Reset
-"""What a resident says, as the journal keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,60 +214,49 @@ class Command:
     state: str
     at: datetime
     undo: bool = False
+    targets: tuple[tuple[str, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable form."""
+        return {
+            "suggestion_id": self.suggestion_id,
+            "entity_id": self.entity_id,
+            "state": self.state,
+            "at": self.at.isoformat(),
+            "undo": self.undo,
+            "targets": dict(self.targets),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild from `to_dict`."""
+        targets = tuple(data["targets"].items())
+        return cls(
+            data["suggestion_id"], data["entity_id"], data["state"], utc(data["at"]), data["undo"], targets
+        )
 
 
-Output = Suggestion | Update | Resolution | Command
+class Standing(StrEnum):
+    """Where a routine is in its life."""
+
+    PROPOSED = "proposed"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    RETIRED = "retired"  # the habit has gone, or the resident removed it
 
 
-def request_to_dict(event: Request) -> dict[str, Any]:
-    """Return the JSON form under which the journal keeps an input that isn't a device change."""
-    match event:
-        case Feedback():
-            body: dict[str, Any] = {
-                "suggestion_id": event.suggestion_id,
-                "verdict": event.verdict.value,
-                "snooze_s": event.snooze.total_seconds(),
-            }
-        case Control():
-            body = {
-                "mode": event.mode and event.mode.value,
-                "until": event.until and event.until.isoformat(),
-                "learning": event.learning,
-                "suggesting": event.suggesting,
-            }
-        case Forget():
-            body = {"entity_id": event.entity_id, "renamed_to": event.renamed_to}
-        case Permit():
-            body = {"entity_id": event.entity_id, "detector": event.detector, "allowed": event.allowed}
-        case Reset():
-            body = {"entity_id": event.entity_id}
-    return {"kind": type(event).__name__.lower(), "at": event.at.isoformat(), **body}
+@dataclass(frozen=True, slots=True)
+class RoutineNews:
+    """A routine has another standing now, or says something else."""
+
+    routine: Routine
+    standing: Standing
+    mode: Mode  # ASK: asks each time; ACT: runs by itself
+    at: datetime
+    why: str = ""
 
 
-def request_from_dict(data: Mapping[str, Any]) -> Request:
-    """Rebuild from `request_to_dict`; raises ValueError or KeyError for anything else."""
-    at = utc(data["at"])
-    match data["kind"]:
-        case "feedback":
-            snooze = timedelta(seconds=float(data.get("snooze_s") or 3600))
-            return Feedback(str(data["suggestion_id"]), Verdict(data["verdict"]), at, snooze)
-        case "control":
-            mode, until = data.get("mode"), data.get("until")
-            return Control(
-                at,
-                HomeMode(mode) if mode else None,
-                utc(until) if until else None,
-                data.get("learning"),
-                data.get("suggesting"),
-            )
-        case "forget":
-            return Forget(at, str(data["entity_id"]), data.get("renamed_to"))
-        case "permit":
-            return Permit(at, str(data["entity_id"]), str(data["detector"]), bool(data["allowed"]))
-        case "reset":
-            return Reset(at, str(data["entity_id"]))
-        case kind:
-            raise ValueError(f"unknown input {kind!r}")
+Output = Suggestion | Update | Resolution | Command | RoutineNews
 
 
 def reopened(suggestion: Suggestion, at: datetime) -> Suggestion:

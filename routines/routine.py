@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -137,6 +137,14 @@ class Routine:
         """Return the Jaccard index of the steps: 1 for the same, 0 for nothing in common."""
         return len(self.items & other.items) / len(self.items | other.items)
 
+    def renamed(self, old: str, new: str) -> Routine:
+        """Return the routine with an entity under its new id."""
+        steps = tuple(replace(s, entity_id=new) if s.entity_id == old else s for s in self.steps)
+        trigger = self.trigger
+        if isinstance(trigger, OnState) and trigger.entity_id == old:
+            trigger = replace(trigger, entity_id=new)
+        return replace(self, steps=steps, trigger=trigger)
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable form."""
         kind = next(name for name, of in _TRIGGERS.items() if isinstance(self.trigger, of))
@@ -144,9 +152,9 @@ class Routine:
             "id": self.id,
             "name": self.name,
             "trigger": {"kind": kind, **asdict(self.trigger)},
-            "steps": [asdict(s) for s in self.steps],
-            "conditions": asdict(self.conditions),
-            "evidence": asdict(self.evidence),
+            "steps": [{**asdict(s), "targets": [asdict(t) for t in s.targets]} for s in self.steps],
+            "conditions": _listed(asdict(self.conditions)),
+            "evidence": _listed(asdict(self.evidence)),
         }
 
     @classmethod
@@ -165,6 +173,11 @@ class Routine:
             conditions=Conditions(**conditions),
             evidence=Evidence(**evidence),
         )
+
+
+def _listed(body: dict[str, Any]) -> dict[str, Any]:
+    """Return it as JSON would give it back: a suggestion that holds it equals itself after a restart."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in body.items()}
 
 
 def _trigger(data: Mapping[str, Any]) -> Trigger:

@@ -25,9 +25,10 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.database import Access
+from agent.requests import HomeMode
 from agent.settings import load_settings
 from agent.store import Store
-from agent.suggestions import HomeMode, Resolution, Status
+from agent.suggestions import Resolution, Status
 from devices.events import Origin, StateChange
 from tests.agent.living import Living, living, spoken
 from tests.agent.log import T0, batch, many, suggestion

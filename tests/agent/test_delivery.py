@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from agent.delivery import EVENT_TYPES, Delivery, discovery_configs
 from agent.pipeline import Pipeline
-from agent.suggestions import Command, Control, Feedback, HomeMode, Status, Suggestion, Verdict
+from agent.requests import Control, Feedback, HomeMode
+from agent.suggestions import Command, Status, Suggestion, Verdict
 from devices.decoder import Publish
 from tests.agent.living import Living, body, living, settings_for
 from tests.agent.toys import T0, change, pipeline, tick

@@ -11,21 +11,8 @@ import pytest
 
 from agent.pipeline import Pipeline
 from agent.policy import Policy, PolicyConfig
-from agent.suggestions import (
-    Command,
-    Feedback,
-    Mode,
-    Output,
-    Permit,
-    Reset,
-    Resolution,
-    Status,
-    Suggestion,
-    Update,
-    Verdict,
-    request_from_dict,
-    request_to_dict,
-)
+from agent.requests import Feedback, Permit, Reset, request_from_dict, request_to_dict
+from agent.suggestions import Command, Mode, Output, Resolution, Status, Suggestion, Update, Verdict
 from devices.context import Context
 from devices.events import Origin, StateChange, Tick
 from devices.state import HomeState

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from agent.engine import SNAPSHOT_EVENTS, Engine
 from agent.errors import DiskFullError
 from agent.records import Batch, Setting
+from agent.requests import Feedback, Forget
 from agent.store import Store
-from agent.suggestions import Command, Feedback, Forget, Output, Resolution, Status, Suggestion, Verdict
+from agent.suggestions import Command, Output, Resolution, Status, Suggestion, Verdict
 from agent.ticker import Ticker
 from tests.agent.toys import T0, change, pipeline
 

@@ -8,19 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.pipeline import Pipeline
-from agent.suggestions import (
-    Command,
-    Control,
-    Feedback,
-    Forget,
-    HomeMode,
-    Mode,
-    Resolution,
-    Severity,
-    Status,
-    Suggestion,
-    Verdict,
-)
+from agent.requests import Control, Feedback, Forget, HomeMode
+from agent.suggestions import Command, Mode, Resolution, Severity, Status, Suggestion, Verdict
 from agent.ticker import Ticker, with_ticks
 from devices.events import StateChange, utc
 from tests.agent.toys import T0, LongOn, change, hunch, pipeline, tick

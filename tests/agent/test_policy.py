@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from agent.pipeline import Pipeline
 from agent.policy import Decision, Policy, PolicyConfig, matches
-from agent.suggestions import Command, Feedback, HomeMode, Output, Permit, Severity, Suggestion, Verdict
+from agent.requests import Feedback, HomeMode, Permit
+from agent.suggestions import Command, Output, Severity, Suggestion, Verdict
 from agent.ticker import Ticker, with_ticks
 from devices.context import Context, Occupancy
 from devices.state import HomeState

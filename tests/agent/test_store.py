@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from agent import queries, retention
 from agent.database import Access
 from agent.records import Appended, Batch, Document, Setting
+from agent.requests import Feedback, request_to_dict
 from agent.schema import from_micros, micros, snapshots
 from agent.store import Store
-from agent.suggestions import Command, Feedback, Resolution, Status, Verdict, request_to_dict
+from agent.suggestions import Command, Resolution, Status, Verdict
 from devices.events import Origin, Source, StateChange
 from tests.agent.log import T0, at, batch, change, many, suggestion
 

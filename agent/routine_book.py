@@ -1,0 +1,293 @@
+"""The routines of a home: what was proposed, accepted or refused, and what is being carried out now.
+
+Mined -> proposal -> accepted -> it is time -> asks, or acts -> its steps, one by one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from agent.docket import Docket
+from agent.policy import Policy, may_run_unasked
+from agent.requests import Adopt, Dismiss, Mined
+from agent.routine_wording import is_time, proposal
+from agent.suggestions import (
+    Command,
+    Kind,
+    Mode,
+    Output,
+    RoutineNews,
+    Severity,
+    Standing,
+    Status,
+    Suggestion,
+    Verdict,
+)
+from devices.context import Context
+from devices.events import StateChange, Tick, utc
+from devices.state import HomeState
+from routines.matching import Firing, Matcher
+from routines.routine import Routine
+
+NEAR: Final = 0.6
+"""Jaccard index of the steps from which a routine is the same as one that was refused."""
+DECLINED: Final = 3
+"""How many more "no" than "yes" retire a routine."""
+_LATE: Final = timedelta(minutes=10)
+"""A step that is due for longer is left out: we weren't running."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A routine and what became of it."""
+
+    routine: Routine
+    standing: Standing
+    mode: Mode
+    elsewhere: bool = False  # Home Assistant runs it
+    declined: int = 0  # questions answered "no", less those answered "yes"
+
+
+class RoutineBook:
+    """Proposes what was mined, one at a time, and carries out what was accepted.
+
+    What a resident refused isn't proposed again, nor what is nearly the same; nor what an automation
+    does already. In a trial (a backtest) a proposal counts as accepted, to ask each time.
+
+    Memory: the routines that were ever proposed, and the steps that are due.
+    """
+
+    def __init__(self, docket: Docket, home: HomeState, policy: Policy) -> None:
+        self.docket = docket
+        self.home = home
+        self.policy = policy
+        self.entries: dict[str, Entry] = {}
+        self._matcher = Matcher(())
+        self._due: list[tuple[datetime, Command]] = []  # steps that come later
+        self._asked: dict[str, str] = {}  # routine -> its suggestion that is open
+
+    # -- what is offered --------------------------------------------------------------------------
+
+    def mined(self, event: Mined, context: Context) -> list[Output]:
+        """Propose the best of what was found; keep what is known up to date."""
+        out: list[Output] = []
+        for routine in event.routines:
+            known = self.entries.get(routine.id)
+            if known is not None and known.standing is Standing.PROPOSED:
+                known.routine = routine  # the newest numbers, under the id that was proposed
+            elif (
+                routine.id not in event.covered
+                and self._is_new(routine)
+                and (self.policy.config.trial or not self._waits())
+                and self.policy.may_propose(routine, event.at)
+            ):
+                out += self._propose(routine, event.at, context)
+        return out
+
+    def _is_new(self, routine: Routine) -> bool:
+        return routine.id not in self.entries and not any(
+            entry.routine.similarity(routine) >= NEAR for entry in self.entries.values()
+        )
+
+    def _waits(self) -> bool:
+        return any(a.suggestion.kind is Kind.ROUTINE_PROPOSED for a in self.docket.alive.values())
+
+    def _propose(self, routine: Routine, at: datetime, context: Context) -> list[Output]:
+        mode = Mode.ACT if may_run_unasked(routine, self.home) else Mode.ASK
+        self.entries[routine.id] = Entry(routine, Standing.PROPOSED, mode)
+        suggestion = proposal(
+            routine, self.home, mode, at, self.policy.deliver_at(at, context, Severity.INFO)
+        )
+        out: list[Output] = [suggestion, RoutineNews(routine, Standing.PROPOSED, mode, at)]
+        if self.policy.config.trial:
+            return [*out, *self._stand(self.entries[routine.id], Standing.ACCEPTED, at, mode=Mode.ASK)]
+        self.docket.open(suggestion)
+        return out
+
+    def answered(self, suggestion: Suggestion, verdict: Verdict, at: datetime) -> list[Output]:
+        """Carry out a resident's answer to a proposal. Silence refuses nothing: it may come again."""
+        entry = self.entries.get(suggestion.context_key)
+        if entry is None:
+            return []
+        if verdict is Verdict.ACCEPTED:
+            return self._stand(entry, Standing.ACCEPTED, at)
+        if verdict is Verdict.IGNORED:
+            del self.entries[suggestion.context_key]
+            return []
+        return self._stand(entry, Standing.REJECTED, at)
+
+    def adopt(self, event: Adopt) -> list[Output]:
+        """Take a routine on as a resident wants it, whatever it was before."""
+        out = self._close(event.replaces or event.routine.id, event.at, "changed")
+        if event.replaces is not None:
+            self.entries.pop(event.replaces, None)
+        entry = Entry(event.routine, Standing.PROPOSED, event.mode, event.elsewhere)
+        self.entries[event.routine.id] = entry
+        return out + self._stand(entry, Standing.ACCEPTED, event.at)
+
+    def dismiss(self, event: Dismiss) -> list[Output]:
+        """Let a routine go, for good."""
+        entry = self.entries.get(event.routine_id)
+        if entry is None:
+            return []
+        standing = Standing.RETIRED if entry.standing is Standing.ACCEPTED else Standing.REJECTED
+        out = self._close(event.routine_id, event.at, event.why)
+        return out + self._stand(entry, standing, event.at, why=event.why)
+
+    def heard(self, suggestion: Suggestion, verdict: Verdict, at: datetime) -> list[Output]:
+        """Learn from the answer to a routine's question, or from an undo of what it did."""
+        entry = self.entries.get(suggestion.context_key)
+        if entry is None:
+            return []
+        if verdict is Verdict.INTENTIONAL:
+            return self.dismiss(Dismiss(at, suggestion.context_key, "not wanted"))
+        if verdict in {Verdict.REJECTED, Verdict.UNDONE}:
+            entry.declined = max(0, entry.declined) + 1
+        elif verdict is Verdict.ACCEPTED:
+            entry.declined = max(0, entry.declined - 1)
+        if entry.declined >= DECLINED:
+            return self.dismiss(Dismiss(at, suggestion.context_key, f"declined {DECLINED} times"))
+        return []
+
+    def _stand(
+        self, entry: Entry, standing: Standing, at: datetime, *, mode: Mode | None = None, why: str = ""
+    ) -> list[Output]:
+        entry.standing, entry.mode = standing, mode or entry.mode
+        self._watch()
+        return [RoutineNews(entry.routine, standing, entry.mode, at, why)]
+
+    def _watch(self) -> None:
+        ours = [
+            e.routine for e in self.entries.values() if e.standing is Standing.ACCEPTED and not e.elsewhere
+        ]
+        self._matcher.watch(ours)
+
+    def _close(self, routine_id: str, at: datetime, why: str) -> list[Output]:
+        about = [
+            a.suggestion
+            for a in self.docket.alive.values()
+            if a.suggestion.detector == "routine" and a.suggestion.context_key == routine_id
+        ]
+        return [self.docket.close(s, Status.RESOLVED, at, why) for s in about]
+
+    # -- what is carried out ----------------------------------------------------------------------
+
+    def step(self, event: StateChange | Tick, context: Context) -> list[Output]:
+        """Return what a change or a tick starts, and the steps that are due."""
+        out: list[Output] = []
+        if isinstance(event, Tick):
+            out += self._steps_due(event.at)
+        elif self._asked:
+            out += self._done_by_hand(event)
+        at = event.at if isinstance(event, Tick) else event.received_at
+        for firing in self._matcher.step(event, self.home, context):
+            out += self._fire(firing, at)
+        return out
+
+    def _fire(self, firing: Firing, at: datetime) -> list[Output]:
+        entry = self.entries[firing.routine.id]
+        if not self.policy.may_run(entry.routine):
+            return []
+        closed = self._close(firing.routine.id, at, "asked anew")
+        suggestion = is_time(firing, self.home, entry.mode, at)
+        self.docket.open(suggestion)
+        if entry.mode is Mode.ACT:
+            commands = self.docket.act(suggestion, self.home, at)
+            return [*closed, suggestion, *self.paced(suggestion, commands, at)]
+        self._asked[firing.routine.id] = suggestion.id
+        return [*closed, suggestion]
+
+    def paced(self, suggestion: Suggestion, commands: Iterable[Output], at: datetime) -> list[Output]:
+        """Return the commands of the steps that are due at once, and keep the others for their time."""
+        now: list[Output] = []
+        begun = suggestion.raised_at
+        for command, action in zip(commands, suggestion.actions, strict=False):
+            assert isinstance(command, Command)
+            due = max(begun, at) + timedelta(seconds=action.delay_s)
+            if due <= at:
+                now.append(command)
+            else:
+                self._due.append((due, replace(command, at=due)))
+        self._asked.pop(suggestion.context_key, None)
+        return now
+
+    def _steps_due(self, at: datetime) -> list[Output]:
+        if not self._due:
+            return []
+        due = [command for when, command in self._due if when <= at]
+        self._due = [(when, command) for when, command in self._due if when > at]
+        return [
+            replace(c, at=at)
+            for c in due
+            if at - c.at <= _LATE and (known := self.home.get(c.entity_id)) and known.state != c.state
+        ]
+
+    def cancel(self, suggestion_id: str) -> None:
+        """Leave out the steps of a suggestion that are still to come: it was taken back."""
+        self._due = [(when, c) for when, c in self._due if c.suggestion_id != suggestion_id]
+
+    def _done_by_hand(self, change: StateChange) -> list[Output]:
+        """Withdraw a question that a resident has answered by doing it."""
+        out: list[Output] = []
+        for routine_id, suggestion_id in list(self._asked.items()):
+            alive = self.docket.alive.get(suggestion_id)
+            if alive is None:
+                del self._asked[routine_id]
+            elif all(
+                (known := self.home.get(a.entity_id)) is not None and known.state == a.state
+                for a in alive.suggestion.actions
+            ):
+                del self._asked[routine_id]
+                why = "done by hand"
+                out.append(self.docket.close(alive.suggestion, Status.RESOLVED, change.received_at, why))
+        return out
+
+    # -- keeping ----------------------------------------------------------------------------------
+
+    def forget(self, entity_id: str) -> None:
+        """Drop the routines that an entity is part of, and its steps."""
+        self.entries = {i: e for i, e in self.entries.items() if not _concerns(e.routine, entity_id)}
+        self._due = [(when, c) for when, c in self._due if c.entity_id != entity_id]
+        self._watch()
+
+    def rename(self, old: str, new: str) -> None:
+        """Carry routines over to an entity's new id."""
+        for routine_id, entry in list(self.entries.items()):
+            if _concerns(entry.routine, old):
+                del self.entries[routine_id]
+                entry.routine = entry.routine.renamed(old, new)
+                self.entries[entry.routine.id] = entry
+        self._due = [(when, replace(c, entity_id=new) if c.entity_id == old else c) for when, c in self._due]
+        self._watch()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable snapshot."""
+        return {
+            "entries": [
+                [e.routine.to_dict(), e.standing.value, e.mode.value, e.elsewhere, e.declined]
+                for e in self.entries.values()
+            ],
+            "due": [[when.isoformat(), c.to_dict()] for when, c in self._due],
+            "asked": self._asked,
+            "matcher": self._matcher.to_dict(),
+        }
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Restore from `to_dict`."""
+        self.entries = {}
+        for body, standing, mode, *rest in data["entries"]:
+            routine = Routine.from_dict(body)
+            self.entries[routine.id] = Entry(routine, Standing(standing), Mode(mode), *rest)
+        self._due = [(utc(when), Command.from_dict(c)) for when, c in data["due"]]
+        self._asked = dict(data["asked"])
+        self._watch()
+        self._matcher.load(data["matcher"])
+
+
+def _concerns(routine: Routine, entity_id: str) -> bool:
+    return entity_id == getattr(routine.trigger, "entity_id", None) or any(
+        s.entity_id == entity_id for s in routine.steps
+    )

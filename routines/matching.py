@@ -1,0 +1,239 @@
+"""When a routine runs: its trigger, its conditions, and what of it is still to do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Any, Final
+
+from devices.context import Context
+from devices.events import Origin, StateChange, Tick, utc
+from devices.state import EntityState, HomeState
+from routines.conditions import holds
+from routines.routine import AtSun, AtTime, OnState, Routine, Step, SunEvent
+
+HORIZON_S: Final = 600.0
+"""How long after it was due a step may come from the resident and still have been right."""
+
+_LATE: Final = timedelta(minutes=15)
+_DAY: Final = timedelta(days=1)
+_COMMANDED: Final = frozenset({Origin.AUTOMATION, Origin.AGENT})
+_PEOPLE: Final = frozenset({"person", "device_tracker"})
+
+SunTimes = Callable[[SunEvent, date], datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A routine that is due, and the steps of it that aren't so already."""
+
+    routine: Routine
+    at: datetime
+    steps: tuple[Step, ...]
+
+    @property
+    def until(self) -> datetime:
+        """When it is known whether the resident wanted it."""
+        return self.at + timedelta(seconds=max(self.horizon_s(step) for step in self.steps))
+
+    def horizon_s(self, step: Step) -> float:
+        """Return how many seconds after the firing the resident may do a step himself.
+
+        Half as long again as it is due: long waits stray more. A time of day strays as was learned.
+        """
+        trigger = self.routine.trigger
+        stray = 60.0 * (trigger.early_min + trigger.late_min) if isinstance(trigger, AtTime) else 0.0
+        return HORIZON_S + stray + 1.5 * step.delay_s
+
+
+class Matcher:
+    """Streams events past the routines and says which of them are due.
+
+    A time of day comes once a local day, at the first tick not earlier; a tick later than a quarter of an
+    hour doesn't count (the daemon was down, or the clock was set). A state counts when it is entered live
+    and, if a resident could have done it, not by an automation or by ourselves. Until it is known whether
+    the last firing was right, a routine doesn't fire again.
+
+    Parameters: `sun` gives the time of sunrise or sunset on a local day; without it they are seen in the
+    context's daylight, and an offset before them counts from the day before. Complexity: O(1) an event plus
+    O(routines that the entity triggers); O(timed routines) a tick. Memory: two times a routine.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> from devices.context import Calendar, Occupancy
+    >>> lamp = Routine("Hall light", OnState("binary_sensor.door", "on"), (Step("light.hall", "on"),))
+    >>> at = utc("2024-03-04T18:00:00+00:00")
+    >>> door = StateChange("binary_sensor.door", "on", at, at, "off")
+    >>> context = Calendar(ZoneInfo("UTC")).context(at, Occupancy.HOME)
+    >>> [firing.routine.name for firing in Matcher([lamp]).step(door, HomeState(), context)]
+    ['Hall light']
+    """
+
+    def __init__(self, routines: Iterable[Routine] = (), *, sun: SunTimes | None = None) -> None:
+        self._sun_times = sun
+        self._by_state: dict[tuple[str, str], list[Routine]] = {}
+        self._timed: dict[str, Routine] = {}
+        self._rests: dict[str, datetime] = {}  # routine id -> until when
+        self._due: dict[str, datetime | None] = {}  # computed from the last tick
+        self._seen: datetime | None = None  # last tick
+        self._daylight: bool | None = None
+        self._sun: dict[SunEvent, datetime] = {}  # last seen
+        self.watch(routines)
+
+    def watch(self, routines: Iterable[Routine]) -> None:
+        """Match these from now on; what is known of those that stay is kept."""
+        by_state = defaultdict(list)
+        self._timed = {}
+        for routine in sorted(routines, key=lambda r: r.id):
+            trigger = routine.trigger
+            if isinstance(trigger, OnState):
+                by_state[trigger.entity_id, trigger.state].append(routine)
+            else:
+                self._timed[routine.id] = routine
+        self._by_state = dict(by_state)
+        ids = {r.id for of in by_state.values() for r in of} | set(self._timed)
+        self._rests = {k: v for k, v in self._rests.items() if k in ids}
+        self._due = {}
+
+    def concerns(self, change: StateChange) -> bool:
+        """Whether a change can set off anything: cheaper than to work out the context for nothing."""
+        return change.trains and (change.entity_id, reached(change)) in self._by_state
+
+    def step(self, event: StateChange | Tick, home: HomeState, context: Context) -> list[Firing]:
+        """Return what is due after an event that has been folded into `home` already."""
+        if isinstance(event, Tick):
+            return [f for r in self._on_time(event.at, context) if (f := self._fire(r, home, context))]
+        if not event.trains or not self._by_state:
+            return []
+        triggered = self._by_state.get((event.entity_id, reached(event)), ())
+        if triggered and event.domain not in _PEOPLE and event.origin in _COMMANDED:
+            return []
+        return [f for r in triggered if (f := self._fire(r, home, context))]
+
+    def _fire(self, routine: Routine, home: HomeState, context: Context) -> Firing | None:
+        rests = self._rests.get(routine.id)
+        if (rests is not None and context.at < rests) or not holds(routine.conditions, context):
+            return None
+        steps = remaining(routine, home)
+        if not steps:
+            return None
+        firing = Firing(routine, context.at, steps)
+        self._rests[routine.id] = firing.until
+        return firing
+
+    # ------------------------------------------------------------------------------------- times
+
+    def _on_time(self, at: datetime, context: Context) -> Iterable[Routine]:
+        if self._seen is not None and at <= self._seen:
+            return
+        self._watch_sun(at, context.daylight)
+        zone = context.local.tzinfo
+        assert zone is not None  # a context's local time is aware
+        after = (self._seen or at - timedelta(microseconds=1)) if self._timed else at
+        for routine_id, routine in self._timed.items():
+            due = self._due.get(routine_id)
+            if due is None:
+                due = self._next(routine, after, zone)
+            if due is not None and due <= at:
+                if at - due <= _LATE:
+                    yield routine
+                due = self._next(routine, at, zone)
+            self._due[routine_id] = due
+        if self._timed:  # else the last tick means nothing, and a snapshot needn't know it
+            self._seen = at
+
+    def _next(self, routine: Routine, after: datetime, zone: tzinfo) -> datetime | None:
+        """Return the first due time after a moment; None: not known yet."""
+        trigger = routine.trigger
+        today = after.astimezone(zone).date()
+        if isinstance(trigger, AtTime):
+            clock = time(trigger.minute // 60, trigger.minute % 60)
+            days = (today + n * _DAY for n in (0, 1, 2))
+            times = [datetime.combine(d, clock, zone).astimezone(after.tzinfo) for d in days]
+        else:
+            assert isinstance(trigger, AtSun)
+            times = self._suns(trigger, today)
+        return next((t for t in sorted(times) if t > after), None)
+
+    def _suns(self, trigger: AtSun, today: date) -> list[datetime]:
+        offset = timedelta(minutes=trigger.offset_min)
+        if self._sun_times is not None:
+            days = (today + n * _DAY for n in (-1, 0, 1, 2))
+            return [t + offset for d in days if (t := self._sun_times(trigger.event, d)) is not None]
+        seen = self._sun.get(trigger.event)
+        # Before the sun, only yesterday's is known; it moves by four minutes a day at the most.
+        return [] if seen is None else [seen + offset + (_DAY if offset < timedelta() else timedelta())]
+
+    def _watch_sun(self, at: datetime, daylight: bool | None) -> None:  # noqa: FBT001 - what it sees
+        if daylight is not None and self._daylight is not None and daylight is not self._daylight:
+            event = SunEvent.SUNRISE if daylight else SunEvent.SUNSET
+            self._sun[event] = at
+            if self._sun_times is None:
+                for routine_id, routine in self._timed.items():
+                    trigger = routine.trigger
+                    if isinstance(trigger, AtSun) and trigger.event is event:
+                        self._due[routine_id] = self._suns(trigger, at.date())[0]
+        self._daylight = daylight
+
+    # --------------------------------------------------------------------------------- snapshots
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable snapshot, without the routines."""
+        return {
+            "rests": {k: at.isoformat() for k, at in self._rests.items()},
+            "seen": self._seen and self._seen.isoformat(),
+            "daylight": self._daylight,
+            "sun": {event.value: at.isoformat() for event, at in self._sun.items()},
+        }
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Restore from `to_dict`, into a matcher that watches the same routines."""
+        self._rests = {k: utc(at) for k, at in data["rests"].items()}
+        self._seen = utc(data["seen"]) if data["seen"] else None
+        self._daylight = data["daylight"]
+        self._sun = {SunEvent(event): utc(at) for event, at in data["sun"].items()}
+        self._due = {}
+
+
+def reached(change: StateChange) -> str:
+    """Return the state that a change counts as: whoever is anywhere else is not home.
+
+    >>> at = utc("2024-03-04T18:00:00+00:00")
+    >>> reached(StateChange("person.ada", "work", at, at, "home"))
+    'not_home'
+    """
+    if change.domain in _PEOPLE and change.new != "home":
+        return "not_home" if change.old == "home" else change.new
+    return change.new
+
+
+def remaining(routine: Routine, home: HomeState) -> tuple[Step, ...]:
+    """Return the steps that would change something, one after the other; what isn't there is left out."""
+    now: dict[str, str | None] = {}
+    steps = []
+    for step in routine.steps:
+        entity = home.get(step.entity_id)
+        if step.entity_id not in now:
+            now[step.entity_id] = entity.state if entity else None
+        if now[step.entity_id] != step.state or (entity and not _at_target(step, entity)):
+            steps.append(step)
+            now[step.entity_id] = step.state
+    trigger = routine.trigger
+    if isinstance(trigger, OnState):
+        done = (trigger.entity_id, trigger.state)
+        if steps and (steps[0].entity_id, steps[0].state) == done:
+            steps.pop(0)  # it has just been done, whatever its numbers
+    return tuple(steps)
+
+
+def _at_target(step: Step, entity: EntityState) -> bool:
+    """Whether the numbers that the step sets are near what they are: a tenth of the usual spread's ends."""
+    if entity.state != step.state:
+        return True  # decided by the state
+    for target in step.targets:
+        value = entity.attributes.get(target.name)
+        slack = 0.1 * max(abs(target.high), 1e-9)
+        if isinstance(value, int | float) and not target.low - slack <= value <= target.high + slack:
+            return False
+    return True
