@@ -70,6 +70,8 @@ class Calendar:
 
     def __init__(self, zone: ZoneInfo, latitude: float | None = None, longitude: float | None = None) -> None:
         self.zone = zone
+        self.latitude = latitude
+        self.longitude = longitude
         self._observer = None if latitude is None or longitude is None else Observer(latitude, longitude)
         self._sun: dict[date, tuple[datetime, datetime] | bool | None] = {}
 
@@ -80,14 +82,18 @@ class Calendar:
 
     def daylight(self, at: datetime, day: date) -> bool | None:
         """Whether the sun is up; polar day and night included."""
+        times = self.sun_times(day)
+        return times if isinstance(times, bool) or times is None else times[0] <= at < times[1]
+
+    def sun_times(self, day: date) -> tuple[datetime, datetime] | bool | None:
+        """Return sunrise and sunset of a local day; whether it is up all day; None where that is unknown."""
         if self._observer is None:
             return None
         if day not in self._sun:
             if len(self._sun) > 8:
                 self._sun.clear()
             self._sun[day] = self._sun_times(day)
-        times = self._sun[day]
-        return times if isinstance(times, bool) or times is None else times[0] <= at < times[1]
+        return self._sun[day]
 
     def _sun_times(self, day: date) -> tuple[datetime, datetime] | bool | None:
         try:

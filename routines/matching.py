@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, Final
@@ -14,8 +14,12 @@ from devices.state import EntityState, HomeState
 from routines.conditions import holds
 from routines.routine import AtSun, AtTime, OnState, Routine, Step, SunEvent
 
-HORIZON_S: Final = 600.0
-"""How long after it was due a step may come from the resident and still have been right."""
+CUE_HORIZON_S: Final = 300.0
+CLOCK_HORIZON_S: Final = 1800.0
+"""How long after it was due a step may come from the resident and still have been right.
+
+After a cue it is soon or not at all; by the clock, residents stray.
+"""
 
 _LATE: Final = timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
@@ -39,13 +43,9 @@ class Firing:
         return self.at + timedelta(seconds=max(self.horizon_s(step) for step in self.steps))
 
     def horizon_s(self, step: Step) -> float:
-        """Return how many seconds after the firing the resident may do a step himself.
-
-        Half as long again as it is due: long waits stray more. A time of day strays as was learned.
-        """
-        trigger = self.routine.trigger
-        stray = 60.0 * (trigger.early_min + trigger.late_min) if isinstance(trigger, AtTime) else 0.0
-        return HORIZON_S + stray + 1.5 * step.delay_s
+        """Return how many seconds after the firing the resident may do a step himself: long waits stray."""
+        at_cue = isinstance(self.routine.trigger, OnState)
+        return (CUE_HORIZON_S if at_cue else CLOCK_HORIZON_S) + 1.5 * step.delay_s
 
 
 class Matcher:
@@ -72,7 +72,7 @@ class Matcher:
 
     def __init__(self, routines: Iterable[Routine] = (), *, sun: SunTimes | None = None) -> None:
         self._sun_times = sun
-        self._by_state: dict[tuple[str, str], list[Routine]] = {}
+        self._by_state: dict[tuple[str, str], list[tuple[str, Routine]]] = {}
         self._timed: dict[str, Routine] = {}
         self._rests: dict[str, datetime] = {}  # routine id -> until when
         self._due: dict[str, datetime | None] = {}  # computed from the last tick
@@ -83,17 +83,20 @@ class Matcher:
 
     def watch(self, routines: Iterable[Routine]) -> None:
         """Match these from now on; what is known of those that stay is kept."""
-        by_state = defaultdict(list)
+        by_state: dict[tuple[str, str], list[tuple[str, Routine]]] = defaultdict(list)
         self._timed = {}
+        alike: Counter[str] = Counter()
         for routine in sorted(routines, key=lambda r: r.id):
+            alike[routine.id] += 1  # they may differ in times and conditions
+            key = f"{routine.id}/{alike[routine.id]}"
             trigger = routine.trigger
             if isinstance(trigger, OnState):
-                by_state[trigger.entity_id, trigger.state].append(routine)
+                by_state[trigger.entity_id, trigger.state].append((key, routine))
             else:
-                self._timed[routine.id] = routine
+                self._timed[key] = routine
         self._by_state = dict(by_state)
-        ids = {r.id for of in by_state.values() for r in of} | set(self._timed)
-        self._rests = {k: v for k, v in self._rests.items() if k in ids}
+        keys = {key for of in by_state.values() for key, _ in of} | set(self._timed)
+        self._rests = {k: v for k, v in self._rests.items() if k in keys}
         self._due = {}
 
     def concerns(self, change: StateChange) -> bool:
@@ -103,43 +106,44 @@ class Matcher:
     def step(self, event: StateChange | Tick, home: HomeState, context: Context) -> list[Firing]:
         """Return what is due after an event that has been folded into `home` already."""
         if isinstance(event, Tick):
-            return [f for r in self._on_time(event.at, context) if (f := self._fire(r, home, context))]
+            due = list(self._on_time(event.at, context))
+            return [f for key, r in due if (f := self._fire(key, r, home, context))]
         if not event.trains or not self._by_state:
             return []
         triggered = self._by_state.get((event.entity_id, reached(event)), ())
         if triggered and event.domain not in _PEOPLE and event.origin in _COMMANDED:
             return []
-        return [f for r in triggered if (f := self._fire(r, home, context))]
+        return [f for key, r in triggered if (f := self._fire(key, r, home, context))]
 
-    def _fire(self, routine: Routine, home: HomeState, context: Context) -> Firing | None:
-        rests = self._rests.get(routine.id)
+    def _fire(self, key: str, routine: Routine, home: HomeState, context: Context) -> Firing | None:
+        rests = self._rests.get(key)
         if (rests is not None and context.at < rests) or not holds(routine.conditions, context):
             return None
         steps = remaining(routine, home)
         if not steps:
             return None
         firing = Firing(routine, context.at, steps)
-        self._rests[routine.id] = firing.until
+        self._rests[key] = firing.until
         return firing
 
     # ------------------------------------------------------------------------------------- times
 
-    def _on_time(self, at: datetime, context: Context) -> Iterable[Routine]:
+    def _on_time(self, at: datetime, context: Context) -> Iterator[tuple[str, Routine]]:
         if self._seen is not None and at <= self._seen:
             return
         self._watch_sun(at, context.daylight)
         zone = context.local.tzinfo
         assert zone is not None  # a context's local time is aware
         after = (self._seen or at - timedelta(microseconds=1)) if self._timed else at
-        for routine_id, routine in self._timed.items():
-            due = self._due.get(routine_id)
+        for key, routine in self._timed.items():
+            due = self._due.get(key)
             if due is None:
                 due = self._next(routine, after, zone)
             if due is not None and due <= at:
                 if at - due <= _LATE:
-                    yield routine
+                    yield key, routine
                 due = self._next(routine, at, zone)
-            self._due[routine_id] = due
+            self._due[key] = due
         if self._timed:  # else the last tick means nothing, and a snapshot needn't know it
             self._seen = at
 
@@ -170,10 +174,10 @@ class Matcher:
             event = SunEvent.SUNRISE if daylight else SunEvent.SUNSET
             self._sun[event] = at
             if self._sun_times is None:
-                for routine_id, routine in self._timed.items():
+                for key, routine in self._timed.items():
                     trigger = routine.trigger
                     if isinstance(trigger, AtSun) and trigger.event is event:
-                        self._due[routine_id] = self._suns(trigger, at.date())[0]
+                        self._due[key] = self._suns(trigger, at.date())[0]
         self._daylight = daylight
 
     # --------------------------------------------------------------------------------- snapshots

@@ -1,0 +1,308 @@
+"""Which actions make up one habit: pairs that go together, grown as far as the same rule holds."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+from routines.actions import Item
+from routines.guard import DayShuffle, Tail, fisher
+from routines.history import History
+
+LEAST_HITS: Final = 4
+LEAST_RATE: Final = 0.6
+"""Of the times when a step would have changed something, the share in which it was taken."""
+
+PAUSES_S: Final = (180.0, 300.0)
+"""Bounds of what may lie between two steps of a habit."""
+
+JOINS: Final = 0.05
+"""A step joins a habit if chance would have brought so good a one of those nearby with this probability."""
+
+RUN_S: Final = (20.0, 3 * 3600.0)
+"""How long something may run that is switched on and off again as one habit."""
+
+STEADY: Final = 2.5
+"""The 90th percentile of a run's length is at most so many times the 10th."""
+
+_WIDTHS_S: Final = (30.0, 120.0, PAUSES_S[1])
+_STRETCH: Final = 1.6  # around the median length of a run
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """Items that go together, in order, and every time that they did."""
+
+    items: tuple[Item, ...]
+    occurrences: tuple[Mapping[Item, float], ...]
+    p: float = 1.0
+    grown: tuple[Item, ...] = ()  # the items in the order in which they were found
+
+    @property
+    def starts(self) -> list[float]:
+        """Return when it began, each time."""
+        return [min(o.values()) for o in self.occurrences]
+
+    def offset_s(self, item: Item) -> float:
+        """Return the median seconds from the beginning to a step."""
+        return median(o[item] - min(o.values()) for o in self.occurrences if item in o)
+
+
+class Habits:
+    """Grows pairs of actions into habits.
+
+    An item belongs to a habit if on most occasions on which it isn't so already the resident makes it so, and
+    chance doesn't explain it (`guard`). So "TV off, lights off, door locked" is one habit, although the TV
+    isn't on every night. What lies between two steps may be three times what usually does, within bounds.
+    The exception is what runs for a steady time: a switch that goes off as long after it went on as always.
+
+    Complexity: O(items · occurrences) a round of growth. Memory: O(occurrences).
+    """
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.tests = 0
+        self._shuffles: dict[tuple[Item, int], DayShuffle] = {}
+        self._items = sorted({a.item for a in history.actions})
+        self._common = [i for i in self._items if len(history.times[i]) >= LEAST_HITS]
+
+    def test(self, anchors: Iterable[float], item: Item, windows: Sequence[tuple[float, float]]) -> Tail:
+        """Test an item after anchors, in the best of some windows; the choice is paid for."""
+        clocks = [self.history.clock(t) for t in anchors]
+        kinds = self.history.kinds_for({day for day, _ in clocks})
+        if (item, id(kinds)) not in self._shuffles:
+            times = [self.history.clock(t) for t in self.history.times[item]]
+            self._shuffles[item, id(kinds)] = DayShuffle(times, kinds)
+        shuffle = self._shuffles[item, id(kinds)]
+        tails = [shuffle.test(clocks, low, high) for low, high in windows]
+        best = min(tails, key=lambda t: t.p)
+        return replace(best, p=min(1.0, best.p * len(windows)))
+
+    # -------------------------------------------------------------------------------------- runs
+
+    def runs(self) -> Iterator[Habit]:
+        """Yield what is switched on and goes off a steady time later."""
+        states = defaultdict(list)
+        for item in self._common:
+            states[item.entity_id].append(item)
+        for items in states.values():
+            for on, off in ((a, b) for a in items for b in items if a.state != b.state):
+                if on.state in {"off", "closed", "locked"}:
+                    continue
+                if (run := self._run(on, off)) is not None:
+                    yield run
+
+    def _run(self, on: Item, off: Item) -> Habit | None:
+        lengths = list(self._lengths(on, off))
+        self.tests += 1
+        sizes = sorted(end - start for start, end in lengths)
+        if not self._steady(sizes, len(self.history.times[on])):
+            return None
+        mid = _quantile(sizes, 0.5)
+        tail = self.test(self.history.times[on], off, [(mid / _STRETCH, mid * _STRETCH)])
+        return Habit((on, off), tuple({on: s, off: e} for s, e in lengths), tail.p, (on, off))
+
+    def _steady(self, lengths: Sequence[float], n: int) -> bool:
+        """Whether runs, sorted by length, are nearly all there and nearly equal."""
+        if len(lengths) < LEAST_HITS or len(lengths) < LEAST_RATE * n:
+            return False
+        low, mid, high = (_quantile(lengths, q) for q in (0.1, 0.5, 0.9))
+        return RUN_S[0] <= mid <= RUN_S[1] and high <= STEADY * low
+
+    def _lengths(self, on: Item, off: Item) -> Iterator[tuple[float, float]]:
+        """Yield the start and end of each time that it was on."""
+        ends = self.history.times[off]
+        starts = self.history.times[on]
+        for start, following in zip(starts, [*starts[1:], math.inf], strict=True):
+            n = bisect_left(ends, start)
+            if n < len(ends) and ends[n] < min(following, start + 2 * RUN_S[1]):
+                yield start, ends[n]
+
+    # ------------------------------------------------------------------------------------- pairs
+
+    def pairs(self) -> list[Habit]:
+        """Return pairs of actions on different entities that often follow each other, rarest first."""
+        found = []
+        for a, b in self._close_pairs():
+            self.tests += 1
+            few, many = sorted((a, b), key=lambda i: len(self.history.times[i]))
+            occurrences = tuple(self._meetings(few, many, PAUSES_S[1]))
+            rate = len(occurrences) / len(self.history.times[few])
+            if len(occurrences) < LEAST_HITS or rate < LEAST_RATE / 3:
+                continue
+            around = _around([o[many] - o[few] for o in occurrences])
+            tail = self.test(self.history.times[few], many, [around, *((-w, w) for w in _WIDTHS_S)])
+            if tail.p < 0.01:
+                found.append(_ordered(Habit((a, b), occurrences, tail.p, (few, many))))
+        return sorted(found, key=lambda h: (self._window(h), h.p))
+
+    def _close_pairs(self) -> list[tuple[Item, Item]]:
+        """Return pairs of items that were close to each other often enough."""
+        counts: Counter[tuple[Item, Item]] = Counter()
+        recent: list[tuple[float, Item]] = []
+        common = set(self._common)
+        for action in self.history.actions:
+            if action.item not in common:
+                continue
+            recent = [r for r in recent if action.at - r[0] <= PAUSES_S[1]]
+            for other in {i for _, i in recent}:
+                if other.entity_id != action.item.entity_id:
+                    counts[min(other, action.item), max(other, action.item)] += 1
+            recent.append((action.at, action.item))
+        return sorted(pair for pair, n in counts.items() if n >= LEAST_HITS)
+
+    def _meetings(self, one: Item, other: Item, within_s: float) -> Iterator[Mapping[Item, float]]:
+        for at in self.history.times[one]:
+            near = self.history.between(other, at - within_s, at + within_s)
+            if near:
+                yield {one: at, other: min(near, key=lambda t: abs(t - at))}
+
+    # ------------------------------------------------------------------------------------ growth
+
+    def grow(self, habit: Habit) -> Habit:
+        """Add items as long as one belongs to it."""
+        while (grown := self._step(habit)) is not None:
+            habit = grown
+        return habit
+
+    def _step(self, habit: Habit) -> Habit | None:
+        window = self._window(habit)
+        nearby: Counter[Item] = Counter()
+        for o in habit.occurrences:
+            nearby.update(self._near(o, window))
+        best: tuple[int, Habit] | None = None
+        for item, count in sorted(nearby.items()):
+            if count < LEAST_HITS or any(_clash(item, i) for i in habit.items):
+                continue
+            self.tests += 1
+            hits, chances = self._rate(habit, item, window)
+            if hits < LEAST_HITS or hits < LEAST_RATE * chances or (best and hits <= best[0]):
+                continue
+            grown = self._with(habit, item, window)
+            p = self._link(grown, item) * len(nearby)
+            if p < JOINS:
+                best = hits, replace(grown, p=fisher((habit.p, p)))
+        return best[1] if best else None
+
+    def _link(self, habit: Habit, item: Item) -> float:
+        """Return how rare it is that an item keeps its distance from the step that it keeps it best from."""
+        best: tuple[float, Item, tuple[float, float]] | None = None
+        for step in habit.items:
+            lags = [o[item] - o[step] for o in habit.occurrences if item in o and step in o]
+            if step != item and len(lags) >= LEAST_HITS:
+                around = _around(lags)
+                if best is None or around[1] - around[0] < best[0]:
+                    best = around[1] - around[0], step, around
+        if best is None:
+            return 1.0
+        anchors = [o[best[1]] for o in habit.occurrences if best[1] in o]
+        return self.test(anchors, item, [best[2]]).p * (len(habit.items) - 1)
+
+    def _window(self, habit: Habit) -> float:
+        offsets = sorted(habit.offset_s(i) for i in self._quick(habit))
+        gaps = [b - a for a, b in pairwise(offsets)]
+        return min(PAUSES_S[1], max(PAUSES_S[0], 3.0 * max(gaps, default=0.0)))
+
+    def _quick(self, habit: Habit) -> list[Item]:
+        """Return the steps without the ends of runs."""
+        began: set[str] = set()
+        quick = []
+        for item in habit.items:
+            if item.entity_id not in began:
+                quick.append(item)
+            began.add(item.entity_id)
+        return quick
+
+    def _near(self, occurrence: Mapping[Item, float], window: float) -> set[Item]:
+        actions = self.history.actions
+        low, high = min(occurrence.values()) - window, max(occurrence.values()) + window
+        first = bisect_left(actions, low, key=lambda a: a.at)
+        last = bisect_left(actions, high, key=lambda a: a.at)
+        return {a.item for a in actions[first:last]} - occurrence.keys()
+
+    def _rate(self, habit: Habit, item: Item, window: float) -> tuple[int, int]:
+        """Return how often an item was done along with a habit, and how often there was anything to do."""
+        hits = chances = 0
+        for o in habit.occurrences:
+            low, high = min(o.values()) - window, max(o.values()) + window
+            done = bool(self.history.between(item, low, high))
+            hits += done
+            chances += done or self.history.state(item.entity_id, low) not in {item.state, None}
+        return hits, chances
+
+    def _with(self, habit: Habit, item: Item, window: float) -> Habit:
+        occurrences = []
+        for o in habit.occurrences:
+            low, high = min(o.values()) - window, max(o.values()) + window
+            near = self.history.between(item, low, high)
+            middle = median(o.values())
+            occurrences.append({**o, item: min(near, key=lambda t: abs(t - middle))} if near else o)
+        return _ordered(Habit((*habit.items, item), tuple(occurrences), habit.p, (*habit.grown, item)))
+
+    # -------------------------------------------------------------------------------------- ends
+
+    def with_ends(self, habit: Habit) -> Habit:
+        """Add the end of a steady run that a habit begins; but a light goes off when somebody leaves."""
+        if len(habit.items) < 2:
+            return habit
+        for item in habit.items:
+            if item.domain == "light":
+                continue
+            for off in self._common:
+                if off.entity_id == item.entity_id and off.state != item.state and off not in habit.items:
+                    habit = self._with_end(habit, item, off)
+        return habit
+
+    def _with_end(self, habit: Habit, on: Item, off: Item) -> Habit:
+        ends = dict(self._lengths(on, off))
+        lengths = sorted(ends[o[on]] - o[on] for o in habit.occurrences if o.get(on) in ends)
+        self.tests += 1
+        if not self._steady(lengths, sum(on in o for o in habit.occurrences)):
+            return habit
+        mid = _quantile(lengths, 0.5)
+        starts = [o[on] for o in habit.occurrences if on in o]
+        tail = self.test(starts, off, [(mid / _STRETCH, mid * _STRETCH)])
+        if tail.p > 1e-3:
+            return habit
+        occurrences = tuple({**o, off: ends[o[on]]} if o.get(on) in ends else o for o in habit.occurrences)
+        items = (*habit.items, off)
+        return _ordered(Habit(items, occurrences, habit.p, (*habit.grown, off)))
+
+
+def _clash(one: Item, other: Item) -> bool:
+    """Whether two items can't both be steps that follow each other soon."""
+    return one.entity_id == other.entity_id
+
+
+def _ordered(habit: Habit) -> Habit:
+    return replace(habit, items=tuple(sorted(habit.items, key=lambda i: (habit.offset_s(i), i))))
+
+
+def _around(lags: Sequence[float]) -> tuple[float, float]:
+    """Return a stretch that holds what is usual: thrice the interquartile range about the median."""
+    line = sorted(lags)
+    low, mid, high = (_quantile(line, q) for q in (0.25, 0.5, 0.75))
+    half = max(10.0, 1.5 * (high - low))
+    return mid - half, mid + half
+
+
+def _quantile(ordered: Sequence[float], q: float) -> float:
+    return ordered[round(q * (len(ordered) - 1))]
+
+
+def jaccard(one: Habit, other: Habit) -> float:
+    """Return what two habits have in common, of all that they have."""
+    a, b = set(one.items), set(other.items)
+    return len(a & b) / len(a | b)
+
+
+def overlap(one: Habit, other: Habit) -> float:
+    """Return the share of the first one's occurrences that share an event with one of the second's."""
+    events = {(i, t) for o in other.occurrences for i, t in o.items()}
+    return sum(any((i, t) in events for i, t in o.items()) for o in one.occurrences) / len(one.occurrences)
