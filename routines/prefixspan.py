@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 Pattern = tuple[T, ...]
+Gaps = Mapping[tuple[Any, Any], tuple[float, float]]
+_NEVER: Final = (inf, -inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,12 @@ class PrefixSpan:
 
     A sequence holds the pattern p₁ … p_k if it has items p₁ … p_k at positions j₁ < … < j_k with
 
-        t(j_{i+1}) - t(j_i) <= max_gap(p_i, p_{i+1})        for all i
+        0 <= t(j_{i+1}) - t(j_i) <= gap        for all i
 
-    whatever lies between. The support of a pattern is the number of sequences that hold it, however often.
-    Patterns grow at their end; all positions where an occurrence may end are carried along, as a later one
-    may be continued where the first can't. A pattern's prefixes and suffixes have at least its support; with
-    a gap, a pattern with a step left out in the middle may have less.
+    whatever lies between; the bounds may depend on p_i and p_{i+1}. The support of a pattern is the number of
+    sequences that hold it, however often. Patterns grow at their end; all positions where an occurrence may
+    end are carried along, as a later one may be continued where the first can't. A pattern's prefixes and
+    suffixes have at least its support; with a gap, a pattern with a middle step left out may have less.
 
     A pattern p is closed if no longer frequent pattern that p is part of (in order, with anything between)
     has at least p's support. Without a gap that is the usual definition: the support of a longer one can
@@ -36,14 +38,15 @@ class PrefixSpan:
     Parameters
     ----------
     min_support: sequences that must hold a pattern.
-    max_gap_s: seconds from one step to the next, or for each pair of items; pairs that aren't named never
-        follow one another.
+    gap_s: seconds at most from one step to the next, or the least and the most for each pair of items; pairs
+        that aren't named never follow one another.
     max_length: steps at most; None: any number.
+    together: pairs of items of which a pattern may hold the first before the second; None: any.
 
     >>> evenings = [[(0, "tv"), (9, "lamp")], [(0, "tv"), (5, "blind"), (500, "lamp")], [(0, "tv")]]
     >>> PrefixSpan(min_support=2).closed(evenings)
     {('tv', 'lamp'): 2, ('tv',): 3}
-    >>> PrefixSpan(min_support=2, max_gap_s=60).closed(evenings)
+    >>> PrefixSpan(min_support=2, gap_s=60).closed(evenings)
     {('tv',): 3, ('lamp',): 2}
 
     References
@@ -55,8 +58,9 @@ class PrefixSpan:
     """
 
     min_support: int
-    max_gap_s: float | Mapping[tuple[Any, Any], float] = inf
+    gap_s: float | Gaps = inf
     max_length: int | None = None
+    together: Container[tuple[Any, Any]] | None = None
 
     def frequent(self, sequences: Sequence[Sequence[tuple[float, T]]]) -> dict[Pattern[T], int]:
         """Return the support of every frequent pattern. Items of a sequence come in time order."""
@@ -103,7 +107,8 @@ class _Growth(Generic[T]):
         self.patterns: dict[Pattern[T], int] = {}
         self._least = rule.min_support
         self._longest = inf if rule.max_length is None else rule.max_length
-        self._free = rule.max_gap_s == inf  # then the first end in a sequence reaches all that others do
+        self._together = rule.together
+        self._free = rule.gap_s == inf  # then the first end in a sequence reaches all that others do
         self._items: list[T] = []
         self._sequence_of: list[int] = []
         self._reach: list[list[int]] = []  # position -> positions that may come next
@@ -112,7 +117,7 @@ class _Growth(Generic[T]):
         for i, sequence in enumerate(sequences):
             kept = [timed for timed in sequence if timed[1] in often]
             first = len(self._items)
-            reach = _first_of_each(kept, first) if self._free else _near(kept, first, rule.max_gap_s)
+            reach = _first_of_each(kept, first) if self._free else _near(kept, first, rule.gap_s)
             starts.append(reach.pop())
             self._reach += reach
             self._items += [item for _, item in kept]
@@ -128,7 +133,7 @@ class _Growth(Generic[T]):
             for j in positions:
                 found[items[j]].append(j)
         for item, places in found.items():
-            if len(places) < least:
+            if len(places) < least or not self._fits(prefix, item):
                 continue
             # With a gap, a place may be reached from several, and a sequence may have several places.
             ends = places if self._free else list(set(places))
@@ -139,6 +144,9 @@ class _Growth(Generic[T]):
             self.patterns[pattern] = support
             if len(pattern) < self._longest:
                 self._grow(pattern, (reach[j] for j in ends))
+
+    def _fits(self, prefix: Pattern[T], item: T) -> bool:
+        return self._together is None or all((earlier, item) in self._together for earlier in prefix)
 
 
 def _frequent_items(sequences: Iterable[Iterable[tuple[float, T]]], least: int) -> set[T]:
@@ -158,20 +166,23 @@ def _first_of_each(sequence: Sequence[tuple[float, T]], offset: int) -> list[lis
     return reach
 
 
-def _near(
-    sequence: Sequence[tuple[float, T]], offset: int, gap_s: float | Mapping[tuple[Any, Any], float]
-) -> list[list[int]]:
+def _near(sequence: Sequence[tuple[float, T]], offset: int, gap_s: float | Gaps) -> list[list[int]]:
     """Return, for each position, what comes soon enough after it, and (last) all positions to start at."""
     of_pairs = gap_s if isinstance(gap_s, Mapping) else None
-    widest = gap_s if not isinstance(gap_s, Mapping) else max(gap_s.values(), default=-1.0)
+    widest = (
+        gap_s if not isinstance(gap_s, Mapping) else max((most for _, most in gap_s.values()), default=-1.0)
+    )
+    any_wait = (0.0, widest)
     reach: list[list[int]] = []
     for i, (at, item) in enumerate(sequence):
         near: list[int] = []
         for j in range(i + 1, len(sequence)):
             later, follower = sequence[j]
-            if later - at > widest:
+            wait = later - at
+            if wait > widest:
                 break
-            if of_pairs is None or later - at <= of_pairs.get((item, follower), -1.0):
+            least, most = any_wait if of_pairs is None else of_pairs.get((item, follower), _NEVER)
+            if least <= wait <= most:
                 near.append(offset + j)
         reach.append(near)
     reach.append(list(range(offset, offset + len(sequence))))
