@@ -109,6 +109,8 @@ def _frequent_pairs(sessions: Sequence[Sequence[Action]], least: int) -> Iterato
     from mlxtend.preprocessing import TransactionEncoder  # noqa: PLC0415
 
     held = [{action.item for action in session} for session in sessions]
+    if len(held) < least:
+        return
     encoder = TransactionEncoder()
     cells = encoder.fit(held).transform(held, sparse=True)
     frame = pd.DataFrame.sparse.from_spmatrix(cells)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from routines.actions import Action, Item
 
 DAY_S: Final = 86_400.0
-_HOURS: Final = 24
+_BINS: Final = 48  # of a day, half an hour each: finer than habits that keep to the clock
 _OCTAVES: Final = 6
 _TAIL: Final = 2.0
 _GRACE_S: Final = 60.0
@@ -58,19 +58,19 @@ def links(
     >>> done = [Action(at + wait, item) for at in days for item, wait in ((coffee, 0), (radio, 50))]
     >>> found = links(done, [(coffee, radio), (radio, coffee)], max_gap_s=2560, least_evidence=3)
     >>> [(a.entity_id, link.soonest_s, link.latest_s, round(link.evidence)) for (a, _), link in found.items()]
-    [('switch.coffee', 20.0, 160.0, 83)]
+    [('switch.coffee', 20.0, 160.0, 71)]
     """
     if not actions:
         return {}
     delays = _delays(actions, set(pairs), max_gap_s)
-    hours = _by_hour(actions)
-    seconds = 3600.0 * max(1.0, (actions[-1].at - actions[0].at) / DAY_S)  # of each hour of the day
-    rates = {item: _rates(counts, seconds) for item, counts in hours.items()}
+    clock = _by_clock(actions)
+    seconds = max(DAY_S, actions[-1].at - actions[0].at) / _BINS  # of each half-hour of the day
+    rates = {item: _rates(counts, seconds) for item, counts in clock.items()}
     found: dict[Pair, Link] = {}
     for pair in sorted(delays):
         a, b = pair
-        n = sum(hours[a])
-        rate = sum(map(mul, hours[a], rates[b])) / n
+        n = sum(clock[a])
+        rate = sum(map(mul, clock[a], rates[b])) / n
         link = _strongest(delays[pair], n, rate, max_gap_s)
         if link.evidence >= least_evidence:
             found[pair] = link
@@ -113,16 +113,16 @@ def _delays(actions: Sequence[Action], wanted: Container[Pair], max_gap_s: float
     return found
 
 
-def _by_hour(actions: Iterable[Action]) -> dict[Item, list[int]]:
-    counts: defaultdict[Item, list[int]] = defaultdict(lambda: [0] * _HOURS)
+def _by_clock(actions: Iterable[Action]) -> dict[Item, list[int]]:
+    counts: defaultdict[Item, list[int]] = defaultdict(lambda: [0] * _BINS)
     for action in actions:
-        counts[action.item][int(action.at % DAY_S // 3600)] += 1
+        counts[action.item][int(action.at % DAY_S * _BINS / DAY_S)] += 1
     return counts
 
 
 def _rates(counts: Sequence[int], seconds: float) -> list[float]:
-    """Return a rate for each hour, smoothed over its neighbours; one more, at any hour, keeps it above 0."""
+    """Return a rate for each bin, smoothed over its neighbours; one more, at any time, keeps it above 0."""
     return [
-        (counts[h - 1] / 4 + counts[h] / 2 + counts[(h + 1) % _HOURS] / 4 + 1 / _HOURS) / seconds
-        for h in range(_HOURS)
+        (counts[h - 1] / 4 + counts[h] / 2 + counts[(h + 1) % _BINS] / 4 + 1 / _BINS) / seconds
+        for h in range(_BINS)
     ]
