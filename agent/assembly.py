@@ -24,12 +24,19 @@ DETECTORS: Final[dict[str, type[Detector]]] = {
 }
 
 
-def build_pipeline(settings: Settings) -> Pipeline:
-    """Return an untaught pipeline. Raises SettingsError for parameters that a detector doesn't have."""
+def build_calendar(settings: Settings) -> Calendar:
+    """Return the home's clock and sun."""
     home = settings.home
-    calendar = Calendar(ZoneInfo(home.time_zone or "UTC"), home.latitude, home.longitude)
-    config = replace(settings.hunches.policy(), warmup=timedelta(days=settings.warmup_days))
-    return Pipeline(calendar, _build_detectors(settings), Policy(config))
+    return Calendar(ZoneInfo(home.time_zone or "UTC"), home.latitude, home.longitude)
+
+
+def build_pipeline(settings: Settings, *, trial: bool = False) -> Pipeline:
+    """Return an untaught pipeline; `trial`: what is proposed counts as accepted, to ask each time.
+
+    Raises SettingsError for parameters that a detector doesn't have.
+    """
+    config = replace(settings.hunches.policy(), warmup=timedelta(days=settings.warmup_days), trial=trial)
+    return Pipeline(build_calendar(settings), _build_detectors(settings), Policy(config))
 
 
 def _build_detectors(settings: Settings) -> list[Detector]:

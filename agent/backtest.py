@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from agent.mining import NightlyMiner
 from agent.pipeline import Pipeline
 from agent.suggestions import Command, Output, Resolution, RoutineNews, Suggestion, Update
 from agent.ticker import Ticker, with_ticks
@@ -25,6 +26,11 @@ class Backtest:
     first: datetime | None = None
     last: datetime | None = None
     suggestions: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def note(self, outputs: Iterable[Output]) -> None:
+        """Take down what the pipeline gave."""
+        for output in outputs:
+            record(self.suggestions, output)
 
     def lines(self) -> list[dict[str, Any]]:
         """Return one object a suggestion, and a summary. Nothing in it depends on the machine."""
@@ -57,23 +63,28 @@ def backtest(
     changes: Iterable[StateChange],
     *,
     tick: timedelta = timedelta(minutes=1),
+    miner: NightlyMiner | None = None,
     progress: Callable[[StateChange], None] | None = None,
 ) -> Backtest:
-    """Replay changes (oldest first) through an untaught pipeline; nobody answers.
+    """Replay changes (oldest first) through an untaught pipeline; nobody answers. `miner` finds routines.
 
     Suggestions that are still alive at the end stay open, with `resolved_at` null.
     """
     result = Backtest()
     for event in with_ticks(changes, Ticker(tick)):
-        if not isinstance(event, Tick):
+        if isinstance(event, Tick):
+            if miner is not None and (mined := miner.due(event.at)) is not None:
+                result.note(pipeline.step(mined))
+        else:
+            if miner is not None:
+                miner.heard(event)
             result.events += 1
             result.entities.add(event.entity_id)
             result.first = result.first or event.received_at
             result.last = event.received_at
             if progress is not None:
                 progress(event)
-        for output in pipeline.step(event):
-            record(result.suggestions, output)
+        result.note(pipeline.step(event))
     return result
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from agent.assembly import build_pipeline
+from agent.assembly import build_calendar, build_pipeline
 from agent.backtest import Backtest, backtest
 from agent.cli_answers import open_store
 from agent.cli_output import ConfigOption, JsonOption, out, parse_time, print_json, progress, table, told
@@ -19,6 +19,7 @@ from agent.clock import Clock
 from agent.engine import Engine
 from agent.errors import InklingError
 from agent.importers import Tally, load_into, read_recorder_db, read_recording, write_recording
+from agent.mining import NightlyMiner
 from agent.settings import Settings, load_settings
 from agent.store import Store
 from agent.ticker import Ticker
@@ -179,7 +180,7 @@ def _replay(path: Path, settings: Settings) -> Backtest:
             f"no recording {path}", hint="give a .jsonl or .jsonl.gz file; inkling record writes one"
         )
     changes = sorted(read_recording(path), key=lambda c: c.changed_at)
-    pipeline = build_pipeline(settings)
+    pipeline, miner = build_pipeline(settings, trial=True), _miner(settings, changes)
     with progress(path.name, len(changes)) as show:
         count = 0
 
@@ -189,7 +190,19 @@ def _replay(path: Path, settings: Settings) -> Backtest:
             if count % 2000 == 0:
                 show(count)
 
-        return backtest(pipeline, changes, tick=timedelta(seconds=settings.tick_s), progress=step)
+        return backtest(
+            pipeline, changes, tick=timedelta(seconds=settings.tick_s), miner=miner, progress=step
+        )
+
+
+def _miner(settings: Settings, changes: Iterable[StateChange]) -> NightlyMiner | None:
+    routines = settings.routines
+    if not routines.enabled:
+        return None
+    unknown = routines.include_unknown(known=any(c.by_resident for c in changes))
+    return NightlyMiner(
+        build_calendar(settings), routines.mine_at, include_unknown=unknown, days=routines.days
+    )
 
 
 def _rows(path: Path, result: Backtest) -> list[tuple[str, ...]]:

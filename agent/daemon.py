@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -29,9 +29,10 @@ from agent.mqtt import MqttBridge
 from agent.own_entities import OwnEntities
 from agent.records import Setting
 from agent.requests import request_from_dict
+from agent.routine_keeper import RoutineKeeper
 from agent.settings import HomeSettings, Settings
 from agent.store import Store
-from agent.suggestions import Command, Output, Status
+from agent.suggestions import Command, Output, RoutineNews, Status
 from agent.ticker import EPOCH, Ticker
 from devices.context import Calendar
 from devices.decoder import Publish
@@ -102,6 +103,9 @@ class Daemon:
             publish=self._publish,
             clock=self.clock,
         )
+        self.routine_keeper = RoutineKeeper(
+            settings, self.engine, self.gateway, now=self._now, settle=self._settle_soon, spawn=self._spawn
+        )
         self.bad_payloads = BadPayloads(router, index, self.engine.keep)
         self._redelivered = Redelivered(store)
         self._failing: set[str] = set()  # jobs that can't write now
@@ -117,7 +121,12 @@ class Daemon:
 
         s = self.settings.home_assistant
         ear = HomeAssistantEar(
-            self.engine, self.intake, now=self._now, settle=self._settle_soon, on_home=self._on_home_info
+            self.engine,
+            self.intake,
+            now=self._now,
+            settle=self._settle_soon,
+            on_home=self._on_home_info,
+            on_registry=self._on_registry,
         )
         return HomeAssistant(
             s.address(),
@@ -220,6 +229,15 @@ class Daemon:
         every(max(_REPORT_S, self.settings.tick_s), self.bad_payloads.report)
         every(self.settings.snapshot_minutes * 60, self._save)
         every(86_400, self._purge)
+        if self.settings.routines.enabled and self.settings.clock == "wall":
+            at = self.settings.routines.mine_at
+            scheduler.add_job(
+                self.routine_keeper.mine,
+                "cron",
+                hour=at.hour,
+                minute=at.minute,
+                timezone=self.engine.pipeline.calendar.zone,
+            )
         return scheduler
 
     def _guarded(self, job: Callable[[], None]) -> Callable[[], None]:
@@ -286,6 +304,10 @@ class Daemon:
         place = {"time_zone": info.time_zone, "latitude": info.latitude, "longitude": info.longitude}
         self._place(place)
         self.engine.keep(Setting(HOME, "place", place))
+        self.routine_keeper.on_connected()
+
+    def _on_registry(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.routine_keeper.on_registry(rows)
 
     def _place(self, place: Mapping[str, Any]) -> None:
         if self.settings.home.time_zone is not None:
@@ -354,10 +376,12 @@ class Daemon:
             self._settle_soon()  # so that a crash doesn't say it again
         for output in outputs:
             if isinstance(output, Command):
-                self._spawn(output)
+                self._spawn(self._carry_out(output))
+            elif isinstance(output, RoutineNews):
+                self.routine_keeper.follow(output)
 
-    def _spawn(self, command: Command) -> None:
-        task = asyncio.get_running_loop().create_task(self._carry_out(command))
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -32,12 +32,14 @@ class HomeAssistantEar:
         now: Callable[[], datetime],
         settle: Callable[[], None],
         on_home: Callable[[HomeInfo], None],
+        on_registry: Callable[[Sequence[Mapping[str, Any]]], None],
     ) -> None:
         self.engine = engine
         self.intake = intake
         self.now = now
         self.settle = settle
         self.on_home = on_home
+        self.registry_read = on_registry
 
     def on_connected(self, info: HomeInfo) -> None:
         """Home Assistant's contexts are worth waiting for from now on."""
@@ -56,6 +58,7 @@ class HomeAssistantEar:
         """Learn which entity ids Home Assistant gives to what we hear natively, and to our own."""
         self.intake.own.registry(rows)
         self.intake.index.registry(rows)
+        self.registry_read(rows)
 
     def on_renamed(self, old: str, new: str) -> None:
         """Carry what was learned over to the new id."""

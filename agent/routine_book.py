@@ -122,8 +122,8 @@ class RoutineBook:
     def adopt(self, event: Adopt) -> list[Output]:
         """Take a routine on as a resident wants it, whatever it was before."""
         out = self._close(event.replaces or event.routine.id, event.at, "changed")
-        if event.replaces is not None:
-            self.entries.pop(event.replaces, None)
+        if event.replaces is not None and (old := self.entries.pop(event.replaces, None)) is not None:
+            out += self._stand(old, Standing.RETIRED, event.at, why="changed")
         entry = Entry(event.routine, Standing.PROPOSED, event.mode, event.elsewhere)
         self.entries[event.routine.id] = entry
         return out + self._stand(entry, Standing.ACCEPTED, event.at)
@@ -156,8 +156,9 @@ class RoutineBook:
         self, entry: Entry, standing: Standing, at: datetime, *, mode: Mode | None = None, why: str = ""
     ) -> list[Output]:
         entry.standing, entry.mode = standing, mode or entry.mode
+        entry.elsewhere = entry.elsewhere and standing is Standing.ACCEPTED
         self._watch()
-        return [RoutineNews(entry.routine, standing, entry.mode, at, why)]
+        return [RoutineNews(entry.routine, standing, entry.mode, at, why, entry.elsewhere)]
 
     def _watch(self) -> None:
         ours = [

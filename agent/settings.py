@@ -174,6 +174,22 @@ class HunchSettings(_Section):
         )
 
 
+class RoutineSettings(_Section):
+    """Routines: what the residents keep repeating."""
+
+    enabled: bool = True
+    mine_at: time = Field(default=time(3, 30), description="local time of the nightly search")
+    days: int = Field(default=180, ge=7, le=400, description="how far back it looks")
+    unknown_origin: Literal["auto", "mine", "ignore"] = Field(
+        default="auto",
+        description="changes of which nobody knows who made them; auto: mined without Home Assistant's API",
+    )
+
+    def include_unknown(self, *, known: bool) -> bool:
+        """Whether changes of unknown origin count; `known`: there is a source that knows origins."""
+        return not known if self.unknown_origin == "auto" else self.unknown_origin == "mine"
+
+
 class LogSettings(_Section):
     """Logging to stderr."""
 
@@ -194,6 +210,7 @@ class Settings(BaseSettings):
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     store: StoreSettings = StoreSettings()
     hunches: HunchSettings = HunchSettings()
+    routines: RoutineSettings = RoutineSettings()
     log: LogSettings = LogSettings()
     tick_s: float = Field(default=60.0, ge=0.05, le=3600)
     clock: Literal["wall", "events"] = Field(

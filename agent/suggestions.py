@@ -254,6 +254,7 @@ class RoutineNews:
     mode: Mode  # ASK: asks each time; ACT: runs by itself
     at: datetime
     why: str = ""
+    elsewhere: bool = False  # Home Assistant runs it, or it was let go there
 
 
 Output = Suggestion | Update | Resolution | Command | RoutineNews

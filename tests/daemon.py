@@ -227,8 +227,8 @@ def told(lines: Iterable[dict[str, Any]]) -> bytes:
 
 
 def told_by_backtest(output: bytes) -> bytes:
-    """Return a backtest's output in the form of `told`: without its summary."""
-    return told(line for line in map(orjson.loads, output.splitlines()) if "summary" not in line)
+    """Return a backtest's hunches in the form of `told`. Its routines come from nights; a replay has none."""
+    return told(line for line in map(orjson.loads, output.splitlines()) if line.get("kind") == "hunch")
 
 
 def stored_line(stored: StoredSuggestion) -> dict[str, Any]:

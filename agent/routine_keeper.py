@@ -1,0 +1,159 @@
+"""Keeps routines going: searches for them at night, and keeps Home Assistant's automations in step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from agent.engine import Engine
+from agent.errors import InklingError
+from agent.mining import Job, mine_in_child, without_covered
+from agent.records import Setting
+from agent.requests import Adopt, Dismiss, Mined
+from agent.routine_book import Entry
+from agent.settings import Settings
+from agent.suggestions import Mode, RoutineNews, Standing
+from routines.rendering import PREFIX, automation_id
+from routines.routine import Routine
+
+if TYPE_CHECKING:
+    from agent.automations import Automations
+    from agent.ha import HomeAssistant
+
+log = structlog.get_logger()
+
+MINED: Final = "mined"
+"""Setting of the home that shows other processes what the last search looked at, and left out."""
+REPLACED: Final = "replaced"
+"""Setting that keeps what an automation of ours was before we wrote it again."""
+
+
+class RoutineKeeper:
+    """What routines need of the outside world. `spawn` starts a task, `settle` commits soon."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        gateway: HomeAssistant | None,
+        *,
+        now: Callable[[], datetime],
+        settle: Callable[[], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.automations: Automations | None = None
+        if gateway is not None:
+            from agent.automations import Automations  # noqa: PLC0415 - as with the gateway: 30 MB
+
+            self.automations = Automations(gateway)
+        self.now = now
+        self.settle = settle
+        self.spawn = spawn
+        self._refused: set[str] = set()  # routines that Home Assistant didn't take; asked once a connection
+        self._one = asyncio.Lock()
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """The routines by id."""
+        return self.engine.pipeline.routines.entries
+
+    # -- searching --------------------------------------------------------------------------------
+
+    async def mine(self) -> None:
+        """Search the past for routines, and propose the best."""
+        place = self.engine.pipeline.calendar
+        options = self.settings.routines
+        job = Job(
+            url=self.settings.store.url,
+            until=self.now().isoformat(),
+            days=options.days,
+            time_zone=place.zone.key,
+            latitude=place.latitude,
+            longitude=place.longitude,
+            include_unknown=options.include_unknown(known=self.settings.home_assistant.configured),
+        )
+        try:
+            mined = await mine_in_child(job)
+        except (InklingError, TimeoutError) as err:
+            log.warning("could not search for routines", why=str(err) or "it took too long")
+            return
+        log.info("searched for routines", found=len(mined.routines), account=mined.report.get("text"))
+        await self.offer(mined)
+
+    async def offer(self, mined: Mined) -> None:
+        """Propose what was mined, but for what an automation does already."""
+        if self.automations is not None and mined.routines:
+            try:
+                mined = without_covered(mined, await self.automations.all())
+            except InklingError as err:
+                log.warning("can't read the automations: nothing is proposed", why=str(err))
+                return
+        self.engine.keep(Setting("*", MINED, {"at": mined.at.isoformat(), **mined.report}))
+        self._take(mined)
+
+    # -- Home Assistant's automations -------------------------------------------------------------
+
+    def follow(self, news: RoutineNews) -> None:
+        """Make or delete a routine's automation after its standing has changed."""
+        if self.automations is None or news.elsewhere:
+            return
+        if news.standing is Standing.ACCEPTED and news.mode is Mode.ACT:
+            self.spawn(self._install(self.automations, news.routine))
+        elif news.standing is not Standing.PROPOSED:
+            self.spawn(self._remove(self.automations, news.routine))
+
+    def on_connected(self) -> None:
+        """Make what was accepted while Home Assistant couldn't be reached."""
+        self._refused.clear()
+        for entry in self.entries.values():
+            if entry.standing is Standing.ACCEPTED and entry.mode is Mode.ACT and not entry.elsewhere:
+                assert self.automations is not None  # somebody connected
+                self.spawn(self._install(self.automations, entry.routine))
+
+    def on_registry(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Respect that a resident has deleted an automation of ours."""
+        there = {str(r.get("unique_id")) for r in rows if r.get("platform") == "automation"}
+        for routine_id, entry in list(self.entries.items()):
+            if entry.elsewhere and PREFIX + routine_id not in there:
+                log.info("an automation of ours was deleted: the routine is retired", routine=routine_id)
+                self._take(Dismiss(self.now(), routine_id, "deleted in Home Assistant"))
+
+    async def _install(self, automations: Automations, routine: Routine) -> None:
+        trace = log.bind(routine=routine.id, name=routine.name)
+        async with self._one:
+            if routine.id in self._refused or self._is_installed(routine.id):
+                return
+            try:
+                entity_id, before = await automations.create(routine)
+            except (InklingError, TimeoutError) as err:
+                self._refused.add(routine.id)
+                why = str(err) or "Home Assistant took it, and it didn't appear"
+                trace.warning("no automation for this routine: Inkling runs it", why=why)
+                return
+            if before is not None:
+                self.engine.keep(Setting(automation_id(routine.id), REPLACED, before))
+            trace.info("automation made", entity=entity_id)
+            entry = self.entries.get(routine.id)
+            if entry is not None and entry.standing is Standing.ACCEPTED:
+                self._take(Adopt(self.now(), entry.routine, entry.mode, elsewhere=True))
+
+    def _is_installed(self, routine_id: str) -> bool:
+        entry = self.entries.get(routine_id)
+        return entry is None or entry.elsewhere
+
+    async def _remove(self, automations: Automations, routine: Routine) -> None:
+        async with self._one:
+            try:
+                await automations.remove(routine.id)
+            except InklingError as err:
+                log.warning("could not delete the automation of a routine", routine=routine.id, why=str(err))
+
+    def _take(self, event: Mined | Adopt | Dismiss) -> None:
+        self.engine.take(event)
+        self.settle()
