@@ -1,4 +1,4 @@
-"""`inkling suggestions …` and `inkling explain`: what was suggested, why, and the resident's answer."""
+"""`inkling suggestions …`: what was suggested, why, and the resident's answer."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ def list_command(
 @told
 def show_command(suggestion_id: IdArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show one suggestion with its evidence."""
-    explain_command(suggestion_id, config=config, as_json=as_json)
+    with open_store(config) as store:
+        explain(store, suggestion_id, as_json=as_json)
 
 
 def _answer(suggestion_id: str, verdict: Verdict, config: Any, *, as_json: bool, **more: Any) -> None:
@@ -186,19 +187,12 @@ def undo_command(suggestion_id: IdArgument, config: ConfigOption = None, as_json
     _answer(suggestion_id, Verdict.UNDONE, config, as_json=as_json)
 
 
-@told
-def explain_command(
-    suggestion_id: IdArgument, config: ConfigOption = None, as_json: JsonOption = False
-) -> None:
-    """Explain a suggestion: the counts and times behind it, the comparison, what your answers changed.
-
-    Example: `inkling explain 3fa9c1`
-    """
-    with open_store(config) as store:
-        found = find(store, suggestion_id)
-        commands = store.commands(found.suggestion.id)
-        answered = _answers(store, found.suggestion.entity_id)
-        effects = policy_of(store).effects(found.suggestion.entity_id)
+def explain(store: Store, prefix: str, *, as_json: bool) -> None:
+    """Print a suggestion: the counts and times behind it, the comparison, what answers have changed."""
+    found = find(store, prefix)
+    commands = store.commands(found.suggestion.id)
+    answered = _answers(store, found.suggestion.entity_id)
+    effects = policy_of(store).effects(found.suggestion.entity_id)
     body = found.to_dict() | {
         "commands": [{"entity_id": c.entity_id, "state": c.state, "at": c.at.isoformat()} for c in commands],
         "your_answers": answered,

@@ -28,7 +28,7 @@ from agent.intake import Intake, Redelivered, inflight
 from agent.mqtt import MqttBridge
 from agent.own_entities import OwnEntities
 from agent.records import Setting
-from agent.requests import request_from_dict
+from agent.requests import Mined, request_from_dict
 from agent.routine_keeper import RoutineKeeper
 from agent.settings import HomeSettings, Settings
 from agent.store import Store
@@ -364,7 +364,10 @@ class Daemon:
             except (ValueError, KeyError, TypeError) as err:
                 log.warning("request not understood", id=item.id, kind=item.kind, why=str(err))
                 continue
-            self.engine.take(event)
+            if isinstance(event, Mined):
+                self._spawn(self.routine_keeper.offer(event))
+            else:
+                self.engine.take(event)
         self.engine.commit(inbox=[item.id for item in items])
         self.delivery.switches(self.engine.pipeline.policy)
 

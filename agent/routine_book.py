@@ -98,9 +98,7 @@ class RoutineBook:
     def _propose(self, routine: Routine, at: datetime, context: Context) -> list[Output]:
         mode = Mode.ACT if may_run_unasked(routine, self.home) else Mode.ASK
         self.entries[routine.id] = Entry(routine, Standing.PROPOSED, mode)
-        suggestion = proposal(
-            routine, self.home, mode, at, self.policy.deliver_at(at, context, Severity.INFO)
-        )
+        suggestion = proposal(routine, mode, at, self.policy.deliver_at(at, context, Severity.INFO))
         out: list[Output] = [suggestion, RoutineNews(routine, Standing.PROPOSED, mode, at)]
         if self.policy.config.trial:
             return [*out, *self._stand(self.entries[routine.id], Standing.ACCEPTED, at, mode=Mode.ASK)]
@@ -193,7 +191,7 @@ class RoutineBook:
         if not self.policy.may_run(entry.routine):
             return []
         closed = self._close(firing.routine.id, at, "asked anew")
-        suggestion = is_time(firing, self.home, entry.mode, at)
+        suggestion = is_time(firing, entry.mode, at)
         self.docket.open(suggestion)
         if entry.mode is Mode.ACT:
             commands = self.docket.act(suggestion, self.home, at)

@@ -46,7 +46,7 @@ DOOR = "binary_sensor.door"
 LIGHT = Step("light.hall", "on", 0.0, (Target("brightness", 120.0, 100.0, 140.0, 9),))
 RADIO = Step("switch.radio", "on", 180.0)
 PROVEN = Evidence(("2024-05-04", "2024-05-05"), 22, 0.0001, 0.001, 21, 1, 0, ("2024-04-20", "2024-05-05"))
-COMING = Routine("Coming home", OnState(DOOR, "on"), (LIGHT, RADIO), evidence=PROVEN)
+COMING = Routine("Hall and radio on when door opens", OnState(DOOR, "on"), (LIGHT, RADIO), evidence=PROVEN)
 SO_SO = replace(COMING, steps=(Step("fan.bath", "on"),), evidence=replace(PROVEN, wins=8, losses=2))
 
 
@@ -99,7 +99,7 @@ def test_a_proposal_says_what_when_and_how_well_it_would_have_done() -> None:
     assert isinstance(suggestion, Suggestion)
     assert suggestion.kind is Kind.ROUTINE_PROPOSED
     assert suggestion.title == (
-        "Hall on, Radio on when Door comes on: You did so on 2 days; lately it would have been right 21 of "
+        "Hall and radio on when door opens: you did so on 2 days, and lately it would have been right 21 of "
         "22 times. Make it a routine?"
     )
     assert suggestion.score == 21.0  # 21 wins, one loss

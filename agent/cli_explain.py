@@ -1,0 +1,30 @@
+"""`inkling explain ID`: whatever was suggested, why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from agent import cli_answers, cli_routines
+from agent.cli_output import ConfigOption, JsonOption, told
+
+
+@told
+def explain_command(
+    what: Annotated[
+        str, typer.Argument(metavar="ID", help="A suggestion's or a routine's id, or enough of its start.")
+    ],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain a suggestion or a routine: the counts and times behind it, what your answers changed.
+
+    Example: `inkling explain 3fa9c1`
+    """
+    with cli_answers.open_store(config) as store:
+        routines = [d for d in store.routines() if d.id.startswith(what)]
+        if store.find_suggestions(what) or len(routines) != 1:
+            cli_answers.explain(store, what, as_json=as_json)
+        else:
+            cli_routines.show(routines[0], as_json=as_json)
