@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 POLICY: Final = "policy"
 """Setting that shows other processes what answers have changed."""
-SNAPSHOT_VERSION: Final = 3
+SNAPSHOT_VERSION: Final = 4
 """Counts the forms that a snapshot has had; another one than this is relearned from the log."""
 SNAPSHOT_EVENTS: Final = 50_000
 """A snapshot is due after this many events, so that a start replays at most as many."""

@@ -31,7 +31,18 @@ class Waiting:
     hour: float
     day: int
     surprise: float  # of the hour alone
-    heard: list[str] = field(default_factory=list)  # who else, so far
+    before: dict[str, float] = field(default_factory=dict)  # who else was heard, seconds before
+    after: dict[str, float] = field(default_factory=dict)  # and since, seconds after
+
+    @property
+    def heard(self) -> list[str]:
+        """Who else was heard around it, so far."""
+        return list(self.before | self.after)
+
+    def forget(self, entity_id: str) -> None:
+        """Drop an entity from the company."""
+        self.before.pop(entity_id, None)
+        self.after.pop(entity_id, None)
 
 
 def clock(hour: float) -> str:

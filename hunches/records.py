@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from math import log
+from statistics import median
+from typing import Any, Final
+
+_HONEST: Final = 1.0 / log(10.0)  # mean excess of -log10 p where p is a probability
 
 
 class DailyRecords:
     """The largest score of each of the last days, and the bar that a new one has to pass.
 
-    If days are exchangeable, a day's maximum passes the k-th largest of n earlier ones with probability
-    k / (n + 1), whatever the scores' distribution: a conformal guarantee for the home as a whole. k grows
-    with n so that this stays at `rate`: k = 1 + ⌊rate · n⌋. A single record of long ago sets no bar for ever.
+    A day's largest score is taken to have an exponential tail above the median M of the other days':
+
+        bar = M + s · ln(½ / rate)      s = (Σ (x - M)⁺ + w / ln 10) / (#{x > M} + w)
+
+    so that a share `rate` of days passes it. -log10 of honest probabilities has a tail of mean 1 / ln 10,
+    which counts like w = `trust` days. The k-th largest day would do without a tail, but rests on few days:
+    two lonely nights would silence a home for weeks.
 
     Memory: one number a day, `days` of them. All is O(days).
 
     Parameters
     ----------
     days: how many days are remembered.
-    rate: share of days that may set a new record.
+    rate: share of days that may pass the bar, below one half.
+    trust: days that the tail of honest scores is worth.
 
     >>> r = DailyRecords()
-    >>> r.learn_one(2.5, day=1); r.learn_one(3.5, day=2)
-    >>> r.bar(day=3), r.bar(day=2), r.best(day=2)
-    (3.5, 2.5, 3.5)
+    >>> for day in range(20):
+    ...     r.learn_one(1.0 + day % 2, day)
+    >>> 2.2 < r.bar(day=20) < 2.3, r.best(day=19)
+    (True, 2.0)
 
     References
     ----------
-    Vovk, V., Gammerman, A. and Shafer, G. (2005). Algorithmic Learning in a Random World. Springer.
+    Davison, A. C. and Smith, R. L. (1990). Models for exceedances over high thresholds. J. R. Statist. Soc.
+    B 52.
     """
 
-    __slots__ = ("_best", "days", "rate")
+    __slots__ = ("_best", "days", "rate", "trust")
 
-    def __init__(self, *, days: int = 60, rate: float = 0.1) -> None:
+    def __init__(self, *, days: int = 60, rate: float = 0.1, trust: float = 5.0) -> None:
         self.days = days
         self.rate = rate
+        self.trust = trust
         self._best: dict[int, float] = {}
 
     def learn_one(self, score: float, day: int) -> None:
@@ -46,9 +58,14 @@ class DailyRecords:
             self._best[day] = score
 
     def bar(self, day: int) -> float:
-        """Return the k-th largest score of the other days; 0 where there are fewer."""
-        others = sorted((s for d, s in self._best.items() if d != day), reverse=True)
-        return others[int(self.rate * len(others))] if others else 0.0
+        """Return what a score on a day has to pass; 0 where no other day is known."""
+        others = [s for d, s in self._best.items() if d != day]
+        if not others:
+            return 0.0
+        middle = median(others)
+        above = [s - middle for s in others if s > middle]
+        excess = (sum(above) + self.trust * _HONEST) / (len(above) + self.trust)
+        return middle + excess * log(0.5 / self.rate)
 
     def best(self, day: int) -> float:
         """Return the largest score of a day so far, or 0."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from devices.context import Context
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
-from hunches.company import Company
+from hunches.company import AFTER_S, BEFORE_S, Company, renamed
 from hunches.detector import Hunch
 from hunches.episodes import Habit, Waiting, apart, clock, contributions, in_words
 from hunches.hours import HourProfile
@@ -23,7 +23,7 @@ _FORTNIGHT_S: Final = 14 * _DAY_S
 _SAME_HOUR: Final = 1.5  # hours apart at most
 _ODD_KEPT: Final = 6  # surprises that an entity's new habits are seen by
 _USUAL: Final = 0.5  # share of episodes with as little company from which on it explains the hour
-_MOST_HEARD: Final = 64  # of an episode's company
+_MOST_HEARD: Final = 64  # of an episode's company, before and after
 _LASTS: Final = timedelta(hours=3)  # that a hunch stays worth saying
 _NOT_PEOPLE: Final = frozenset({Origin.AGENT, Origin.AUTOMATION})
 
@@ -35,13 +35,13 @@ class Timing:
     the entity. Its surprise has two parts, -log10 of a tail probability each:
 
     1. the hour, by the entity's `HourProfile`, backed by the home's;
-    2. company: the share of the entity's episodes with as little of its usual company, heard from
-       `before_min` before until `after_min` after it (`Company`): a door that opens without the hall's motion
-       is another event than one with it, also in a home where others are up. With company as good as in half
-       of its episodes it is a late night, and no surprise at all.
+    2. company: the share of the entity's episodes with as little of its usual company, heard from half an
+       hour before until five minutes after it (`Company`): a door that opens without the hall's motion is
+       another event than one with it, also in a home where others are up. With company as good as in half of
+       its episodes it is a late night, and no surprise at all.
 
-    A hunch is raised when the sum reaches `threshold` and passes the home's `DailyRecords`, and all of its
-    own day. What comes at the same hour for a third time within a fortnight is a new habit, and no news.
+    A hunch is raised when the sum passes `threshold`, the home's bar (`DailyRecords`), and all of its own
+    day. What comes at the same hour for a third time within a fortnight is a new habit, and no news.
     Automations and our own commands neither teach nor count as company.
 
     `ActionSurprise` isn't used here: it judges an action by what came before it. An activation out of nowhere
@@ -56,7 +56,6 @@ class Timing:
     min_episodes: episodes that an entity needs before it is judged (faded weight).
     min_age_days: time since its first episode that it needs.
     burst_gap_min: activations that follow each other faster count once, minutes.
-    before_min, after_min: the time around an episode in which others are company, minutes.
     habit_after: surprises at one hour within a fortnight after which another is a habit.
     half_life_days: time in which what was learned loses half its weight.
 
@@ -77,8 +76,6 @@ class Timing:
         min_episodes: float = 12.0,
         min_age_days: float = 5.0,
         burst_gap_min: float = 30.0,
-        before_min: float = 10.0,
-        after_min: float = 5.0,
         habit_after: int = 2,
         half_life_days: float = 60.0,
     ) -> None:
@@ -86,15 +83,13 @@ class Timing:
         self.min_episodes = min_episodes
         self.min_age_s = min_age_days * _DAY_S
         self.burst_gap_s = burst_gap_min * 60.0
-        self.before_s = before_min * 60.0
-        self.after_s = after_min * 60.0
         self.habit_after = habit_after
         self.half_life_days = half_life_days
         self._habits: dict[str, Habit] = {}
         self._waiting: dict[str, Waiting] = {}
         self._home = HourProfile(half_life_days=half_life_days, backing=20.0)
         self._records = DailyRecords()
-        self._company = Company(window_s=self.before_s + self.after_s, half_life_days=half_life_days)
+        self._company = Company(half_life_days=half_life_days)
         self._relevant: dict[str, bool] = {}
 
     # -- scoring ----------------------------------------------------------------------------------
@@ -109,7 +104,7 @@ class Timing:
         ripe = [
             (self._with_company(entity_id, seen), entity_id)
             for entity_id, seen in self._waiting.items()
-            if seen.at + self.after_s <= at
+            if seen.at + AFTER_S[-1] <= at
         ]
         if not ripe:
             return []
@@ -139,10 +134,17 @@ class Timing:
         return -log10(max(1e-12, habit.hours.tail(context.hour, self._home.density())))
 
     def _with_company(self, entity_id: str, seen: Waiting) -> float:
-        if seen.surprise <= 0.0:
-            return 0.0
-        share = self._company.share(entity_id, self._company.grade(entity_id, seen.heard, seen.at))
-        return seen.surprise - log10(share) if share <= _USUAL else 0.0
+        if self._surprising(entity_id, seen, 0) <= self.threshold:
+            return 0.0  # no news, even if it had been alone
+        return self._surprising(entity_id, seen, self._grade(entity_id, seen))
+
+    def _grade(self, entity_id: str, seen: Waiting) -> int:
+        return self._company.grade(entity_id, seen.before, seen.after, seen.at)
+
+    def _surprising(self, entity_id: str, seen: Waiting, grade: int) -> float:
+        """Return the surprise at an episode with company of that grade."""
+        share = self._company.share(entity_id, grade)
+        return seen.surprise - log10(share) if seen.surprise > 0.0 and share <= _USUAL else 0.0
 
     def _activated(self, change: StateChange, home: HomeState) -> Kind | None:
         """Return the kind of an entity that a person may just have activated."""
@@ -216,7 +218,7 @@ class Timing:
         if isinstance(event, Tick):
             if self._waiting:
                 at = event.at.timestamp()
-                for entity_id in [e for e, w in self._waiting.items() if w.at + self.after_s <= at]:
+                for entity_id in [e for e, w in self._waiting.items() if w.at + AFTER_S[-1] <= at]:
                     self._settle(entity_id)
             return
         if not self._is_relevant(event) or event.new in NOT_A_STATE or event.origin in _NOT_PEOPLE:
@@ -236,7 +238,8 @@ class Timing:
             seen = Waiting(
                 change.new, at, context.hour, _day(context), self._surprise(entity_id, at, context)
             )
-            seen.heard = [e for e in self._company.since(at, self.before_s) if e != entity_id][:_MOST_HEARD]
+            before = self._company.since(at, BEFORE_S[-1]).items()
+            seen.before = dict([(e, ago) for e, ago in before if e != entity_id][:_MOST_HEARD])
             self._waiting[entity_id] = seen
         if habit is None:
             habit = self._habits[entity_id] = Habit(HourProfile(half_life_days=self.half_life_days), at, at)
@@ -246,18 +249,19 @@ class Timing:
         for other, seen in self._waiting.items():
             if (
                 other != entity_id
-                and at - seen.at <= self.after_s
-                and entity_id not in seen.heard
-                and len(seen.heard) < _MOST_HEARD
+                and at - seen.at <= AFTER_S[-1]
+                and entity_id not in seen.after
+                and len(seen.after) < _MOST_HEARD
             ):
-                seen.heard.append(entity_id)
+                seen.after[entity_id] = max(0.0, at - seen.at)
 
     def _settle(self, entity_id: str) -> None:
         """Learn an episode whose company is known."""
         seen, habit = self._waiting.pop(entity_id), self._habits[entity_id]
-        score = self._with_company(entity_id, seen)
+        grade = self._grade(entity_id, seen)
+        score = self._surprising(entity_id, seen, grade)
         self._records.learn_one(score, seen.day)
-        self._company.learn_one(entity_id, seen.heard, seen.at)
+        self._company.learn_one(entity_id, seen.before, seen.after, grade, seen.at)
         habit.episodes += 1
         habit.hours.learn_one(seen.hour, seen.at / _DAY_S)
         self._home.learn_one(seen.hour, seen.at / _DAY_S)
@@ -273,7 +277,7 @@ class Timing:
         self._relevant.pop(entity_id, None)
         self._company.forget(entity_id)
         for seen in self._waiting.values():
-            seen.heard = [e for e in seen.heard if e != entity_id]
+            seen.forget(entity_id)
 
     def rename(self, old: str, new: str) -> None:
         """Carry what was learned over to an entity's new id."""
@@ -282,7 +286,7 @@ class Timing:
         habit, waiting = self._habits.get(old), self._waiting.get(old)
         self._company.rename(old, new)
         for seen in self._waiting.values():
-            seen.heard = [new if e == old else e for e in seen.heard]
+            seen.before, seen.after = renamed(seen.before, old, new), renamed(seen.after, old, new)
         self.forget(old)
         if habit is not None:
             self._habits[new] = habit
@@ -296,7 +300,8 @@ class Timing:
                 e: [h.hours.to_dict(), h.first, h.last, h.episodes, h.odd] for e, h in self._habits.items()
             },
             "waiting": {
-                e: [w.state, w.at, w.hour, w.day, w.surprise, list(w.heard)] for e, w in self._waiting.items()
+                e: [w.state, w.at, w.hour, w.day, w.surprise, dict(w.before), dict(w.after)]
+                for e, w in self._waiting.items()
             },
             "home": self._home.to_dict(),
             "records": self._records.to_dict(),
@@ -310,7 +315,10 @@ class Timing:
             profile = HourProfile(half_life_days=self.half_life_days)
             profile.load(hours)
             self._habits[entity_id] = Habit(profile, *rest)
-        self._waiting = {e: Waiting(*w) for e, w in data["waiting"].items()}
+        self._waiting = {
+            e: Waiting(state, at, hour, day, surprise, dict(before), dict(after))
+            for e, (state, at, hour, day, surprise, before, after) in data["waiting"].items()
+        }
         self._home.load(data["home"])
         self._records.load(data["records"])
         self._company.load(data["company"])

@@ -179,14 +179,24 @@ def test_records_keep_sixty_days() -> None:
     r = DailyRecords(days=60)
     for day in range(100):
         r.learn_one(100.0 - day, day)
-    # days 39 to 99 are kept, 61 of them: the bar is the (1 + 6)th highest, that of day 45
-    assert r.bar(100) == pytest.approx(100 - 45)
+    # days 39 to 99 are kept, with 61 to 1: the median is 31, and 30 days are above it by 15.5 on average
+    # bar = 31 + (30 * 15.5 + 5 / ln 10) / (30 + 5) * ln 5
+    assert r.bar(100) == pytest.approx(31 + (465 + 5 / 2.302585) / 35 * 1.609438, rel=1e-6)
     assert len(r.to_dict()["best"]) <= 62
 
 
-def test_a_record_of_long_ago_sets_no_bar_for_ever() -> None:
-    r = DailyRecords(rate=0.1)
-    r.learn_one(9.0, 0)
-    for day in range(1, 20):
-        r.learn_one(3.0, day)
-        assert r.bar(day) == (9.0 if day < 10 else 3.0)  # from ten other days on, the second highest
+def test_a_few_odd_days_do_not_silence_a_home() -> None:
+    calm, odd = DailyRecords(), DailyRecords()
+    for day in range(30):
+        calm.learn_one(2.0 + day % 3 / 2, day)
+        odd.learn_one(6.0 if day in {3, 9, 16} else 2.0 + day % 3 / 2, day)
+    assert 2.5 < calm.bar(30) < odd.bar(30) < 5.0
+
+
+def test_no_bar_before_the_second_day() -> None:
+    r = DailyRecords()
+    assert r.bar(0) == 0.0
+    r.learn_one(3.0, 0)
+    assert r.bar(0) == 0.0
+    # bar = 3 + 1 / ln 10 * ln 5: what honest scores pass on one day in ten
+    assert r.bar(1) == pytest.approx(3.0 + 0.69897, abs=1e-4)
