@@ -118,7 +118,7 @@ def _choices(moments: Sequence[Moment], found: Conditions) -> Iterator[tuple[Con
         yield replace(found, weekdays=WEEKDAYS), 1
         yield replace(found, weekdays=WEEKEND), 1
         if (own := _own_days(moments)) is not None:
-            yield replace(found, weekdays=own), 5
+            yield replace(found, weekdays=own), 3
     if not found.occupancy:
         for occupancy in sorted({m.occupancy for m in moments}):
             yield replace(found, occupancy=(occupancy,)), 1

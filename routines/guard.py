@@ -12,6 +12,7 @@ from typing import Final
 DAY_S: Final = 86_400.0
 
 _EDGE_S: Final = 4 * 3600.0  # what lies so near to the end of a day is near to the next one, too
+_HALF_HOUR_S: Final = 1800.0
 _TINY: Final = 1e-300
 
 
@@ -36,7 +37,8 @@ class DayShuffle:
 
     exactly. The tail is that of a beta distribution on [0, Tmax] with this mean and variance, with a
     correction for continuity: permutations would have to be drawn by the million to resolve what survives
-    the correction for so many candidates.
+    the correction for so many candidates. Counted are all hits, and the days with any, as hits come in
+    clumps; the better of the two is paid for twice.
 
     Parameters: `times` of the item as (day, seconds of the day); `kinds`: the kind of every recorded day.
     Complexity: O(anchors · (log n + hits)). Memory: O(n).
@@ -76,14 +78,64 @@ class DayShuffle:
             first = bisect_left(clocks, clock + low_s)
             for other in set(days[first : bisect_right(clocks, clock + high_s)]):
                 rows[kind][day, other] += 1
+        every = self._tail(rows, most.total())
+        once = self._tail({kind: Counter(dict.fromkeys(met, 1)) for kind, met in rows.items()}, len(most))
+        return Tail(every.hits, every.expected, min(1.0, 2.0 * min(every.p, once.p)))
+
+    def _tail(self, rows: Mapping[int, Mapping[tuple[int, int], int]], most: int) -> Tail:
         hits, mean, variance = 0, 0.0, 0.0
         for kind, met in rows.items():
-            n = self._sizes[kind]
             hits += sum(count for (day, other), count in met.items() if day == other)
-            total, spread = _moments(met, n)
+            total, spread = _moments(met, self._sizes[kind])
             mean += total
             variance += spread
-        return Tail(hits, mean, upper_tail(hits, mean, variance, most.total()))
+        return Tail(hits, mean, upper_tail(hits, mean, variance, most))
+
+
+def hour_tail(
+    anchors: Sequence[tuple[int, float]],
+    times: Sequence[tuple[int, float]],
+    window: tuple[float, float],
+    days: int,
+) -> Tail:
+    """Return how often anchors meet an item, against one that comes at random within its hours.
+
+    An anchor meets it by chance with 1 - exp(-λ·width), where λ is the item's rate on all days within half
+    an hour of that time of day. It takes little to resolve small probabilities so, but minutes don't count:
+    this is for when there are too few days to shuffle. An item that came once is met once.
+
+    >>> lamp = [(day, 72_000.0 + 60.0 * day) for day in range(6)]
+    >>> hour_tail([(day, at - 20.0) for day, at in lamp], lamp, (0.0, 30.0), 6).p < 1e-8
+    True
+    """
+    low, high = window
+    clocks = sorted(clock for _, clock in times)
+    own: dict[int, list[float]] = defaultdict(list)
+    for day, clock in sorted(times):
+        own[day].append(clock)
+    met: set[tuple[int, float]] = set()
+    mean = 0.0
+    for day, clock in sorted(anchors):
+        middle = clock + (low + high) / 2.0
+        near = bisect_right(clocks, middle + _HALF_HOUR_S) - bisect_left(clocks, middle - _HALF_HOUR_S)
+        mean -= math.expm1(-near / (days * 2.0 * _HALF_HOUR_S) * (high - low))
+        n = bisect_left(own[day], clock + low)
+        if n < len(own[day]) and own[day][n] <= clock + high:
+            met.add((day, own[day][n]))
+    return Tail(len(met), mean, hoeffding(len(met), mean, len(anchors)))
+
+
+def hoeffding(hits: int, mean: float, n: int) -> float:
+    """Return a bound of P(T >= hits) for a sum of n independent indicators: exp(-n·KL(hits/n, mean/n)).
+
+    >>> round(hoeffding(8, 5.0, 10), 3)  # binomial(10, 1/2): 0.055
+    0.146
+    """
+    if hits <= mean or n == 0:
+        return 1.0
+    m, x = max(mean / n, _TINY), hits / n
+    kl = x * math.log(x / m) + ((1.0 - x) * math.log((1.0 - x) / (1.0 - m)) if x < 1.0 else 0.0)
+    return max(_TINY, math.exp(-n * kl))
 
 
 def _moments(met: Mapping[tuple[int, int], int], n: int) -> tuple[float, float]:

@@ -12,26 +12,43 @@ from statistics import median
 from typing import Final
 
 from routines.actions import Item
-from routines.guard import DayShuffle, Tail, fisher
+from routines.guard import DayShuffle, Tail, fisher, hour_tail
 from routines.history import History
 
 LEAST_HITS: Final = 4
+FEW_DAYS: Final = 21
+MAYBE: Final = 0.1
+"""With so few days, shuffling them can't show more than this; then the profile by the hour decides."""
+
 LEAST_RATE: Final = 0.6
 """Of the times when a step would have changed something, the share in which it was taken."""
+
+BOUND: Final = 0.8
+"""What belongs together is within reach, not just often near: looking twice as far finds little more."""
 
 PAUSES_S: Final = (180.0, 300.0)
 """Bounds of what may lie between two steps of a habit."""
 
-JOINS: Final = 0.05
-"""A step joins a habit if chance would have brought so good a one of those nearby with this probability."""
+JOINS: Final = 0.01
+"""A step joins a habit if chance would have brought so good a one with this probability."""
 
-RUN_S: Final = (20.0, 3 * 3600.0)
+RUN_S: Final = (1.0, 3 * 3600.0)
 """How long something may run that is switched on and off again as one habit."""
+
+ENDS_S: Final = 2700.0
+"""What a habit switched on is switched off within this time, to be part of it."""
 
 STEADY: Final = 2.5
 """The 90th percentile of a run's length is at most so many times the 10th."""
 
 _WIDTHS_S: Final = (30.0, 120.0, PAUSES_S[1])
+_AT_ONCE_S: Final = 1.0  # what comes together is one act
+REACTION_S: Final = 60.0
+"""A single action is taken for the answer to a cue that came so shortly before it."""
+
+CUE_RATE: Final = 0.3
+"""A cue comes before at least this share of the actions that it is to bring about."""
+
 _STRETCH: Final = 1.6  # around the median length of a run
 
 
@@ -81,6 +98,11 @@ class Habits:
             self._shuffles[item, id(kinds)] = DayShuffle(times, kinds)
         shuffle = self._shuffles[item, id(kinds)]
         tails = [shuffle.test(clocks, low, high) for low, high in windows]
+        if len(self.history.days) < FEW_DAYS:
+            times = [self.history.clock(t) for t in self.history.times[item]]
+            days = len(self.history.days)
+            hours = [hour_tail(clocks, times, window, days) for window in windows]
+            tails = [h if t.p < MAYBE else t for h, t in zip(hours, tails, strict=True)]
         best = min(tails, key=lambda t: t.p)
         return replace(best, p=min(1.0, best.p * len(windows)))
 
@@ -102,10 +124,12 @@ class Habits:
         lengths = list(self._lengths(on, off))
         self.tests += 1
         sizes = sorted(end - start for start, end in lengths)
-        if not self._steady(sizes, len(self.history.times[on])):
+        n = len(self.history.times[on])
+        if not self._steady(sizes, n) and not self._short(sizes, n):
             return None
         mid = _quantile(sizes, 0.5)
-        tail = self.test(self.history.times[on], off, [(mid / _STRETCH, mid * _STRETCH)])
+        windows = [(mid / _STRETCH, mid * _STRETCH), *((0.0, w) for w in _WIDTHS_S)]
+        tail = self.test(self.history.times[on], off, windows)
         return Habit((on, off), tuple({on: s, off: e} for s, e in lengths), tail.p, (on, off))
 
     def _steady(self, lengths: Sequence[float], n: int) -> bool:
@@ -114,6 +138,13 @@ class Habits:
             return False
         low, mid, high = (_quantile(lengths, q) for q in (0.1, 0.5, 0.9))
         return RUN_S[0] <= mid <= RUN_S[1] and high <= STEADY * low
+
+    def _short(self, lengths: Sequence[float], n: int) -> bool:
+        """Whether runs, sorted by length, are nearly all over within the pause between two steps."""
+        if len(lengths) < LEAST_HITS or len(lengths) < LEAST_RATE * n:
+            return False
+        mid, high = (_quantile(lengths, q) for q in (0.5, 0.9))
+        return mid >= RUN_S[0] and high <= PAUSES_S[1]
 
     def _lengths(self, on: Item, off: Item) -> Iterator[tuple[float, float]]:
         """Yield the start and end of each time that it was on."""
@@ -135,6 +166,8 @@ class Habits:
             occurrences = tuple(self._meetings(few, many, PAUSES_S[1]))
             rate = len(occurrences) / len(self.history.times[few])
             if len(occurrences) < LEAST_HITS or rate < LEAST_RATE / 3:
+                continue
+            if len(occurrences) < BOUND * sum(1 for _ in self._meetings(few, many, 2.0 * PAUSES_S[1])):
                 continue
             around = _around([o[many] - o[few] for o in occurrences])
             tail = self.test(self.history.times[few], many, [around, *((-w, w) for w in _WIDTHS_S)])
@@ -184,8 +217,10 @@ class Habits:
             hits, chances = self._rate(habit, item, window)
             if hits < LEAST_HITS or hits < LEAST_RATE * chances or (best and hits <= best[0]):
                 continue
+            if hits < BOUND * self._rate(habit, item, 2.0 * window)[0]:
+                continue
             grown = self._with(habit, item, window)
-            p = self._link(grown, item) * len(nearby)
+            p = self._link(grown, item)
             if p < JOINS:
                 best = hits, replace(grown, p=fisher((habit.p, p)))
         return best[1] if best else None
@@ -245,6 +280,34 @@ class Habits:
             occurrences.append({**o, item: min(near, key=lambda t: abs(t - middle))} if near else o)
         return _ordered(Habit((*habit.items, item), tuple(occurrences), habit.p, (*habit.grown, item)))
 
+    # ------------------------------------------------------------------------------------- cues
+
+    def after_cues(self) -> Iterator[Habit]:
+        """Yield single actions that follow a sensor or somebody's coming, with the times of both."""
+        counts: Counter[tuple[Item, Item]] = Counter()
+        signals = self.history.signals
+        common = set(self._common)
+        for action in self.history.actions:
+            if action.item in common:
+                last = bisect_left(signals, action.at - _AT_ONCE_S, key=lambda s: s.at)
+                first = bisect_left(signals, action.at - REACTION_S, key=lambda s: s.at)
+                counts.update((c, action.item) for c in {s.item for s in signals[first:last]})
+        for (cue, item), n in sorted(counts.items()):
+            if n < LEAST_HITS:
+                continue
+            self.tests += 1
+            if n < CUE_RATE * len(self.history.times[item]):
+                continue
+            windows = [(_AT_ONCE_S, w) for w in (REACTION_S / 4.0, REACTION_S)]
+            tail = self.test(self.history.times[cue], item, windows)
+            if tail.p < 0.01:
+                yield Habit((item,), tuple(self._cued(cue, item)), tail.p, (cue, item))
+
+    def _cued(self, cue: Item, item: Item) -> Iterator[Mapping[Item, float]]:
+        for at in self.history.times[item]:
+            if self.history.between(cue, at - REACTION_S, at - _AT_ONCE_S):
+                yield {item: at}
+
     # -------------------------------------------------------------------------------------- ends
 
     def with_ends(self, habit: Habit) -> Habit:
@@ -266,6 +329,8 @@ class Habits:
         if not self._steady(lengths, sum(on in o for o in habit.occurrences)):
             return habit
         mid = _quantile(lengths, 0.5)
+        if mid > ENDS_S:
+            return habit
         starts = [o[on] for o in habit.occurrences if on in o]
         tail = self.test(starts, off, [(mid / _STRETCH, mid * _STRETCH)])
         if tail.p > 1e-3:

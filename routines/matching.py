@@ -74,8 +74,11 @@ class Matcher:
         self._sun_times = sun
         self._by_state: dict[tuple[str, str], list[tuple[str, Routine]]] = {}
         self._timed: dict[str, Routine] = {}
-        self._rests: dict[str, datetime] = {}  # routine id -> until when
+        self._rests: dict[str, datetime] = {}  # key of a routine -> until when
+        self._open: dict[str, set[tuple[str, str]]] = {}  # what the resident hasn't done since it fired
+        self._awaited: dict[tuple[str, str], set[str]] = {}  # the same, by state
         self._due: dict[str, datetime | None] = {}  # computed from the last tick
+        self._soonest: datetime | None = None  # of them, once all are known
         self._seen: datetime | None = None  # last tick
         self._daylight: bool | None = None
         self._sun: dict[SunEvent, datetime] = {}  # last seen
@@ -97,20 +100,29 @@ class Matcher:
         self._by_state = dict(by_state)
         keys = {key for of in by_state.values() for key, _ in of} | set(self._timed)
         self._rests = {k: v for k, v in self._rests.items() if k in keys}
-        self._due = {}
+        self._await({k: v for k, v in self._open.items() if k in keys})
+        self._due, self._soonest = {}, None
+
+    def quiet(self, at: datetime) -> bool:
+        """Whether a tick can't set off anything: cheaper than to work out the context for nothing."""
+        known = self._soonest is not None and self._sun_times is not None
+        return not self._timed or (known and self._soonest is not None and at < self._soonest)
 
     def concerns(self, change: StateChange) -> bool:
         """Whether a change can set off anything: cheaper than to work out the context for nothing."""
-        return change.trains and (change.entity_id, reached(change)) in self._by_state
+        now = change.entity_id, reached(change)
+        return change.trains and (now in self._by_state or now in self._awaited)
 
     def step(self, event: StateChange | Tick, home: HomeState, context: Context) -> list[Firing]:
         """Return what is due after an event that has been folded into `home` already."""
         if isinstance(event, Tick):
             due = list(self._on_time(event.at, context))
             return [f for key, r in due if (f := self._fire(key, r, home, context))]
-        if not event.trains or not self._by_state:
+        if not self.concerns(event):
             return []
-        triggered = self._by_state.get((event.entity_id, reached(event)), ())
+        now = event.entity_id, reached(event)
+        self._done(now)
+        triggered = self._by_state.get(now, ())
         if triggered and event.domain not in _PEOPLE and event.origin in _COMMANDED:
             return []
         return [f for key, r in triggered if (f := self._fire(key, r, home, context))]
@@ -124,7 +136,22 @@ class Matcher:
             return None
         firing = Firing(routine, context.at, steps)
         self._rests[key] = firing.until
+        self._await(self._open | {key: {(s.entity_id, s.state) for s in steps}})
         return firing
+
+    def _done(self, now: tuple[str, str]) -> None:
+        """Note what the resident did; once it is all, it is known what became of the firing."""
+        for key in self._awaited.pop(now, ()):
+            self._open[key].discard(now)
+            if not self._open[key]:
+                del self._open[key]
+                self._rests.pop(key, None)
+
+    def _await(self, waiting: Mapping[str, set[tuple[str, str]]]) -> None:
+        self._open, self._awaited = dict(waiting), {}
+        for key, states in self._open.items():
+            for state in states:
+                self._awaited.setdefault(state, set()).add(key)
 
     # ------------------------------------------------------------------------------------- times
 
@@ -132,6 +159,9 @@ class Matcher:
         if self._seen is not None and at <= self._seen:
             return
         self._watch_sun(at, context.daylight)
+        if self._soonest is not None and at < self._soonest:
+            self._seen = at
+            return
         zone = context.local.tzinfo
         assert zone is not None  # a context's local time is aware
         after = (self._seen or at - timedelta(microseconds=1)) if self._timed else at
@@ -178,6 +208,7 @@ class Matcher:
                     trigger = routine.trigger
                     if isinstance(trigger, AtSun) and trigger.event is event:
                         self._due[key] = self._suns(trigger, at.date())[0]
+                        self._soonest = None
         self._daylight = daylight
 
     # --------------------------------------------------------------------------------- snapshots
@@ -186,6 +217,7 @@ class Matcher:
         """Return a JSON-serialisable snapshot, without the routines."""
         return {
             "rests": {k: at.isoformat() for k, at in self._rests.items()},
+            "open": {k: sorted(states) for k, states in self._open.items()},
             "seen": self._seen and self._seen.isoformat(),
             "daylight": self._daylight,
             "sun": {event.value: at.isoformat() for event, at in self._sun.items()},
@@ -194,10 +226,11 @@ class Matcher:
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict`, into a matcher that watches the same routines."""
         self._rests = {k: utc(at) for k, at in data["rests"].items()}
+        self._await({k: {(e, s) for e, s in states} for k, states in data["open"].items()})
         self._seen = utc(data["seen"]) if data["seen"] else None
         self._daylight = data["daylight"]
         self._sun = {SunEvent(event): utc(at) for event, at in data["sun"].items()}
-        self._due = {}
+        self._due, self._soonest = {}, None
 
 
 def reached(change: StateChange) -> str:

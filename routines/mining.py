@@ -24,6 +24,8 @@ MOST_DAYS: Final = 28
 FALSE_SHARE: Final = 0.01
 """Of habits that pass the guard, at most this share may be chance (Benjamini-Hochberg)."""
 
+_PART: Final = 0.5  # of the occurrences, that share an action
+
 Progress = Callable[[str, float], None]
 
 
@@ -118,35 +120,41 @@ class _Miner:
     def habits(self) -> list[Habit]:
         """Return habits that chance doesn't explain, each action in one of them."""
         finder = Habits(self.fit)
-        seeds = finder.pairs()
         found: list[Habit] = []
         parts = 0
-        for seed in [*seeds, *finder.runs()]:
-            if any(overlap(seed, habit) > 0.5 for habit in found):
+        for seed in [*finder.pairs(), *finder.runs()]:
+            if any(overlap(seed, habit) > _PART for habit in found):
                 parts += 1
                 continue
-            found.append(finder.with_ends(finder.grow(seed)))
+            habit = finder.with_ends(finder.grow(seed))
+            if habit.p <= FALSE_SHARE * (len(found) + 1) / finder.tests:  # what chance explains hides nothing
+                parts += _add(found, habit)
+        for single in finder.after_cues():
+            if any(overlap(single, habit) > _PART for habit in found if len(habit.items) > 1):
+                parts += 1
+            else:
+                found.append(single)
         q_values = benjamini_hochberg([h.p for h in found], finder.tests)
         kept = [h for h, q in zip(found, q_values, strict=True) if q <= FALSE_SHARE]
-        self.q = {h.items: q for h, q in zip(found, q_values, strict=True)}
+        self.q = {id(h): q for h, q in zip(found, q_values, strict=True)}
         self.count(candidates=finder.tests, coincidences=finder.tests - parts - len(kept), parts=parts)
         return kept
 
     # ---------------------------------------------------------------------------------- triggers
 
-    def choose(self, habits: Sequence[Habit]) -> Iterator[tuple[Habit, Routine]]:
-        """Yield each habit with the trigger that would have saved most while it was learned."""
+    def choose(self, habits: Sequence[Habit]) -> Iterator[_Tried]:
+        """Yield each habit with the trigger that does best."""
         options = [(h, r) for h in habits for r in proposals(self.fit, h)]
         start = self.whole.day_start(self.fit.days[0])
         outcomes = self.test(self.fit, [r for _, r in options], start)
         options = [(h, self.conditioned(r, outcomes.get(id(r), []))) for h, r in options]
-        outcomes = self.test(self.fit, [r for _, r in options], start)
+        outcomes = self.test(self.whole, [r for _, r in options], start)
         for habit in habits:
-            best = _best([(r, score(outcomes.get(id(r), []))) for h, r in options if h is habit])
-            if best is None:
-                self.count(no_trigger=self.counts.no_trigger + 1)
+            tried = [_Tried.of(h, r, outcomes.get(id(r), []), self.split) for h, r in options if h is habit]
+            if tried:
+                yield max(tried, key=_Tried.rank)
             else:
-                yield habit, best
+                self.count(no_trigger=self.counts.no_trigger + 1)
 
     def conditioned(self, routine: Routine, outcomes: Sequence[Outcome]) -> Routine:
         """Return a routine without the occasions on which it wasn't wanted, where a rule tells them."""
@@ -156,6 +164,7 @@ class _Miner:
     def test(
         self, history: History, routines: Sequence[Routine], since: datetime
     ) -> dict[int, list[Outcome]]:
+        """Return the outcomes of each routine, by its identity."""
         found: dict[int, list[Outcome]] = {}
         sun = sun_times(history) if history.calendar.sun_times(since.date()) is not None else None
         for o in backtest(history.changes, history.actions, history.calendar, routines, since, sun=sun):
@@ -164,18 +173,21 @@ class _Miner:
 
     # ------------------------------------------------------------------------------------- proof
 
-    def prove(self, chosen: Sequence[tuple[Habit, Routine]]) -> list[Routine]:
-        outcomes = self.test(self.whole, [r for _, r in chosen], self.split)
-        proven: list[tuple[float, Routine]] = []
-        for habit, routine in chosen:
-            result = score(outcomes.get(id(routine), []))
-            finished = self.finished(habit, routine, result)
-            if result.sure <= ASK_FIRST:
+    def prove(self, chosen: Sequence[_Tried]) -> list[Routine]:
+        """Return what proved itself on the held-out days, the most useful first."""
+        routines: list[Routine] = []
+        covered: set[tuple[str, float]] = set()
+        for tried in sorted(chosen, key=lambda t: (-t.pooled.worth(ASK_FIRST), t.routine.id)):
+            routine = self.finished(tried.habit, tried.routine, tried.proof)
+            if not tried.proven:
                 self.count(unproven=self.counts.unproven + 1)
-                self.missed(finished)
-                continue
-            proven.append((result.worth(ASK_FIRST), finished))
-        return [r for _, r in sorted(proven, key=lambda one: (-one[0], one[1].id))]
+                self.missed(routine)
+            elif len(tried.saved - covered) <= (1.0 - _PART) * len(tried.saved):
+                self.count(parts=self.counts.parts + 1)  # others do it already
+            else:
+                covered |= tried.saved
+                routines.append(routine)
+        return routines
 
     def finished(self, habit: Habit, routine: Routine, result: Score) -> Routine:
         clock = self.whole.clock
@@ -184,9 +196,9 @@ class _Miner:
             dates=tuple(dates),
             opportunities=0,
             p=habit.p,
-            q=self.q[habit.items],
-            wins=result.wins,
-            losses=result.losses,
+            q=self.q[id(habit)],
+            wins=int(result.wins),
+            losses=int(result.losses),
             missed=0,
             held_out=(
                 self.split.astimezone(self.whole.calendar.zone).date().isoformat(),
@@ -202,13 +214,54 @@ class _Miner:
             self.counts = replace(self.counts, nearest=f"{routine.name} ({e.wins}:{e.losses})")
 
 
-def _best(options: Sequence[tuple[Routine, Score]]) -> Routine | None:
-    """Return what would have saved most, counting a loss as dearly as the mode allows that it reaches."""
-    for price in (BY_ITSELF, ASK_FIRST):
-        worth = [(s.worth(price), r) for r, s in options if s.sure > price]
-        if worth:
-            return max(worth, key=lambda one: one[0])[1]
-    return None
+def _add(found: list[Habit], habit: Habit) -> int:
+    """Add a habit unless it is part of another one, or instead of those that are part of it."""
+    alike = [h for h in found if overlap(habit, h) > _PART or overlap(h, habit) > _PART]
+    if any(len(h.items) >= len(habit.items) for h in alike):
+        return 1
+    for other in alike:
+        found.remove(other)
+    found.append(habit)
+    return len(alike)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A habit with a trigger, and what came of it while it was learned and after."""
+
+    habit: Habit
+    routine: Routine
+    learned: Score
+    proof: Score
+    saved: frozenset[tuple[str, float]]  # what the resident did himself, and when
+
+    @classmethod
+    def of(cls, habit: Habit, routine: Routine, outcomes: Sequence[Outcome], split: datetime) -> _Tried:
+        before = [o for o in outcomes if o.firing.at < split]
+        after = [o for o in outcomes if o.firing.at >= split]
+        saved = {
+            (step.entity_id, at)
+            for o in outcomes
+            for step, at in zip(o.firing.steps, o.taken, strict=True)
+            if o.won and at is not None
+        }
+        return cls(habit, routine, score(before), score(after), frozenset(saved))
+
+    @property
+    def pooled(self) -> Score:
+        """Return all evidence; what it was learned from counts half."""
+        return self.proof.plus(self.learned, 0.5)
+
+    @property
+    def proven(self) -> bool:
+        """Whether it may be offered."""
+        won, lost = self.proof.wins, self.proof.losses
+        return won >= 2 and won >= ASK_FIRST * lost and self.pooled.sure > ASK_FIRST
+
+    def rank(self) -> tuple[bool, bool, float]:
+        """Return what is best first: what may run by itself, what may be offered, and what saves most."""
+        by_itself = self.proven and self.pooled.sure > BY_ITSELF
+        return self.proven, by_itself, self.pooled.worth(BY_ITSELF if by_itself else ASK_FIRST)
 
 
 __all__ = ["UTC", "Accounting", "MiningResult", "mine"]

@@ -38,6 +38,10 @@ _MOST_SPREAD_MIN: Final = 180
 
 def proposals(history: History, habit: Habit) -> Iterator[Routine]:
     """Yield the habit as a routine for each trigger that it may have, without conditions."""
+    if len(habit.items) == 1:  # by itself, an hour is no habit
+        cue = habit.grown[0]
+        yield from _after(history, habit, cue, _before(history, habit, cue))
+        return
     yield from _timed(history, habit)
     yield from _solar(history, habit)
     for item in habit.items[:-1]:
@@ -136,6 +140,15 @@ def _cues(history: History, habit: Habit) -> dict[Item, dict[int, float]]:
         counts[item] = len(before)
     least = max(LEAST_HITS, _CUE_RATE * len(habit.occurrences))
     return {item: found[item] for item, n in sorted(counts.items()) if n >= least}
+
+
+def _before(history: History, habit: Habit, cue: Item) -> dict[int, float]:
+    """Return when a cue last came before each occurrence, where it did."""
+    found = {}
+    for n, start in enumerate(habit.starts):
+        if times := history.between(cue, start - CUE_S, start):
+            found[n] = times[-1]
+    return found
 
 
 def _after(history: History, habit: Habit, cue: Item, before: Mapping[int, float]) -> Iterator[Routine]:
