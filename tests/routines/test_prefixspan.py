@@ -82,7 +82,7 @@ def test_support_is_anti_monotone(db: Timed, gap_s: float) -> None:
 
 
 @given(TIMED, LEAST, st.integers(0, 4))
-def test_a_shortest_length_cuts_nothing_else(db: Timed, least: int, longest: int) -> None:
+def test_a_longest_length_cuts_nothing_else(db: Timed, least: int, longest: int) -> None:
     every = PrefixSpan(least, 8.0).frequent(db)
     short = PrefixSpan(least, 8.0, longest).frequent(db)
     assert short == {p: n for p, n in every.items() if len(p) <= longest}
