@@ -12,63 +12,36 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
-from click.testing import Result
-from structlog.testing import capture_logs
-from typer.testing import CliRunner
 
-from agent.cli import app
 from agent.database import Access
 from agent.requests import HomeMode
-from agent.settings import load_settings
 from agent.store import Store
 from agent.suggestions import Resolution, Status
-from devices.events import Origin, StateChange
-from tests.agent.living import Living, living, spoken
+from tests.agent.commands import Run, as_json
+from tests.agent.living import Living, spoken
 from tests.agent.log import T0, batch, many, suggestion
 from tests.broker import Broker
-from tests.process import HOST, free_port, wait_for
+from tests.process import HOST, wait_for
 
-Run = Callable[..., Result]
 COMMANDS = [
     "run", "demo", "status", "doctor", "mode", "import", "record", "backtest", "explain", "forget",
     *(f"suggestions {v}" for v in ("list", "show", "accept", "reject", "intentional", "snooze", "undo")),
+    *(f"routines {v}" for v in ("list", "show", "accept", "reject", "edit", "export", "mine")),
     *(f"trust {v}" for v in ("list", "allow", "forbid", "reset")),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/inkling.db"
-
-
-@pytest.fixture
-def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Run a command beside a database of the test's own; it must end with the exit code given."""
-    monkeypatch.chdir(tmp_path)
-    environment = {"INKLING_STORE__URL": url, "INKLING_MQTT__PORT": str(free_port()), "COLUMNS": "200"}
-
-    def invoke(*words: str, code: int = 0, **more: str) -> Result:
-        result = CliRunner().invoke(app, words, env={**environment, **more})
-        assert result.exit_code == code, (result.output, result.exception)
-        return result
-
-    yield invoke
-    structlog.reset_defaults()  # commands log to the runner's stderr, which is gone now
 
 
 def at(broker: Broker) -> dict[str, str]:
     return {"INKLING_MQTT__PORT": str(broker.port), "INKLING_MQTT__PROTOCOL": spoken(broker)}
 
 
-def as_json(result: Result) -> Any:
-    return json.loads(result.stdout)
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/inkling.db"
 
 
 @pytest.fixture
@@ -88,24 +61,6 @@ def past(url: str) -> str:
         written.journal.append((41, T0, feedback))
         store.append(written)
     return waiting.id
-
-
-@pytest.fixture
-def home(url: str) -> Iterator[Living]:
-    """Run a daemon without a broker, with one open suggestion about a light that has been left on."""
-    made = load_settings(
-        None, store={"url": url}, mqtt={"host": HOST, "port": free_port()}, tick_s=0.1, warmup_days=0
-    )
-    with capture_logs(), living(made, connected=False) as running:
-
-        def leave_on() -> None:
-            now = running.daemon.clock.now()
-            for state in ("off", "on"):
-                running.daemon.engine.take(StateChange("light.lamp", state, now, now, origin=Origin.PERSON))
-
-        running.call(leave_on)
-        wait_for("a hunch", running.store.suggestions)
-        yield running
 
 
 def left_on(home: Living) -> str:
