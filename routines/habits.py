@@ -29,8 +29,11 @@ BOUND: Final = 0.8
 PAUSES_S: Final = (180.0, 300.0)
 """Bounds of what may lie between two steps of a habit."""
 
-JOINS: Final = 0.01
+JOINS: Final = 0.05
 """A step joins a habit if chance would have brought so good a one with this probability."""
+
+APART_S: Final = 5400.0
+"""Hours that are so far apart are two habits, unless they are the same in everything."""
 
 RUN_S: Final = (1.0, 3 * 3600.0)
 """How long something may run that is switched on and off again as one habit."""
@@ -175,6 +178,21 @@ class Habits:
                 found.append(_ordered(Habit((a, b), occurrences, tail.p, (few, many))))
         return sorted(found, key=lambda h: (self._window(h), h.p))
 
+    def by_hour(self, habit: Habit) -> list[Habit]:
+        """Return a habit, or several if its hours lie far apart: more may go with one of them."""
+        hours = sorted((self.history.clock(min(o.values()))[1], n) for n, o in enumerate(habit.occurrences))
+        groups: list[list[tuple[float, int]]] = []
+        for clock, n in hours:
+            if groups and clock - groups[-1][-1][0] <= APART_S:
+                groups[-1].append((clock, n))
+            else:
+                groups.append([(clock, n)])
+        groups = [g for g in groups if len(g) >= LEAST_HITS]
+        if len(groups) < 2 or any(g[-1][0] - g[0][0] > 2.0 * APART_S for g in groups):
+            return [habit]
+        of = [tuple(habit.occurrences[n] for _, n in sorted(g, key=lambda one: one[1])) for g in groups]
+        return [_ordered(replace(habit, occurrences=o)) for o in of]
+
     def _close_pairs(self) -> list[tuple[Item, Item]]:
         """Return pairs of items that were close to each other often enough."""
         counts: Counter[tuple[Item, Item]] = Counter()
@@ -236,8 +254,17 @@ class Habits:
                     best = around[1] - around[0], step, around
         if best is None:
             return 1.0
-        anchors = [o[best[1]] for o in habit.occurrences if best[1] in o]
-        return self.test(anchors, item, [best[2]]).p * (len(habit.items) - 1)
+        step, around = best[1:]
+        anchors = [
+            o[step]
+            for o in habit.occurrences
+            if step in o and (item in o or self._lacks(item, o[step] + min(around[0], 0.0)))
+        ]
+        return self.test(anchors, item, [around]).p * (len(habit.items) - 1)
+
+    def _lacks(self, item: Item, at: float) -> bool:
+        """Whether there was anything to do: the entity was in another state."""
+        return self.history.state(item.entity_id, at) not in {item.state, None}
 
     def _window(self, habit: Habit) -> float:
         offsets = sorted(habit.offset_s(i) for i in self._quick(habit))
@@ -268,7 +295,7 @@ class Habits:
             low, high = min(o.values()) - window, max(o.values()) + window
             done = bool(self.history.between(item, low, high))
             hits += done
-            chances += done or self.history.state(item.entity_id, low) not in {item.state, None}
+            chances += done or self._lacks(item, low)
         return hits, chances
 
     def _with(self, habit: Habit, item: Item, window: float) -> Habit:

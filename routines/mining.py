@@ -126,9 +126,14 @@ class _Miner:
             if any(overlap(seed, habit) > _PART for habit in found):
                 parts += 1
                 continue
-            habit = finder.with_ends(finder.grow(seed))
-            if habit.p <= FALSE_SHARE * (len(found) + 1) / finder.tests:  # what chance explains hides nothing
-                parts += _add(found, habit)
+            grown = [finder.with_ends(finder.grow(one)) for one in finder.by_hour(seed)]
+            if len({frozenset(h.items) for h in grown}) < len(grown):
+                grown = [finder.with_ends(finder.grow(seed))]
+            for habit in grown:
+                if (
+                    habit.p <= FALSE_SHARE * (len(found) + 1) / finder.tests
+                ):  # what chance explains hides nothing
+                    parts += _add(found, habit)
         for single in finder.after_cues():
             if any(overlap(single, habit) > _PART for habit in found if len(habit.items) > 1):
                 parts += 1
