@@ -7,13 +7,17 @@ from math import sqrt
 from statistics import median
 from typing import Any, Final, NamedTuple, Self
 
+from hunches.extremes import log_tail
+
 SLOTS: Final = 144  # a day, of ten minutes
 SLOT_H: Final = 24.0 / SLOTS
 DAYS: Final = 28
 HALF_LIFE_DAYS: Final = 10.0
 _FULL: Final = (1 << SLOTS) - 1
-_Z: Final = 2.326  # 99%
+_Z: Final = 2.878  # 99.8%
 _LEAST_H: Final = 0.5  # beyond the earliest and the latest
+_SD_H: Final = 0.75  # of the times of a habit (σ), before there are days to tell
+_WORTH: Final = 2.0  # days that this is worth (k)
 _REACH_H: Final = 3.0  # before the usual last time, in which one that came counts
 
 
@@ -28,6 +32,17 @@ class Usual(NamedTuple):
     time: float  # the usual one
     latest: float  # that it ever was
     due: float  # by when it ought to have happened
+    scale: float  # of a new time around the usual one, hours: Student's t with
+    freedom: float
+    early: float  # chance that it comes before it counts
+
+    def late(self, wait_h: float) -> float:
+        """Return the chance that it comes at the wrong time, if it is waited for after the due time.
+
+        >>> Usual(20, 20, 15.0, 0.0, 0.0, 7.0, 7.5, 8.0, 0.5, 16.0, 0.0).late(0.0) < 0.05
+        True
+        """
+        return min(1.0, self.early + _tail(self.due + wait_h - self.time, self.scale, self.freedom))
 
 
 class DailyTimes:
@@ -96,8 +111,10 @@ def last_of(days: Sequence[tuple[int, int]], late: Sequence[bool]) -> Usual | No
     if len(ends) < 2:
         return None
     usual, earliest = median(t for t, _ in ends), min(t for t, _ in ends)
-    start = min(earliest - _LEAST_H, 2.0 * usual - upper_bound([(2.0 * usual - t, w) for t, w in ends]))
-    return _usual(days, max(0.0, start, usual - _REACH_H))
+    mirrored = [(2.0 * usual - t, w) for t, w in ends]
+    start = max(0.0, min(earliest - _LEAST_H, 2.0 * usual - upper_bound(mirrored)), usual - _REACH_H)
+    found = _usual(days, start)
+    return found and found._replace(early=_tail(usual - start, *_spread(mirrored)))
 
 
 def _usual(days: Sequence[tuple[int, int]], start: float) -> Usual | None:
@@ -109,25 +126,38 @@ def _usual(days: Sequence[tuple[int, int]], start: float) -> Usual | None:
     missed = weight - sum(w for _, w in found)
     usual, latest = median(t for t, _ in found), max(t for t, _ in found)
     due = max(latest + max(_LEAST_H, (latest - usual) / 2), upper_bound(found))
-    return Usual(len(days), len(found), weight, max(0.0, missed), start, usual, latest, due)
+    scale, freedom = _spread(found)
+    missed = max(0.0, missed)
+    return Usual(len(days), len(found), weight, missed, start, usual, latest, due, scale, freedom, 0.0)
 
 
-def upper_bound(times: Sequence[tuple[float, float]], sd_h: float = 0.75, worth: float = 2.0) -> float:
-    """Return what a new time stays below with 99%: Student's prediction bound of (hour, weight).
+def upper_bound(times: Sequence[tuple[float, float]]) -> float:
+    """Return what a new time stays below with 99.8%: Student's prediction bound of (hour, weight)."""
+    scale, freedom = _spread(times)
+    return median(t for t, _ in times) + _t998(freedom) * scale
 
-        c + t · s · √(1 + 1/n)        s² = (2 Σ w max(0, x - c)² + k σ²) / (n + k - 1)
 
-    c is the median: only the later half counts, mirrored, since an early one says nothing about late ones.
-    The variance is shrunk to σ = `sd_h` as if that had been seen k = `worth` times.
+def _spread(times: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return scale and degrees of freedom of Student's t for a new time around the median of (hour, weight).
+
+        s · √(1 + 1/n)        s² = (2 Σ w max(0, x - c)² + k σ²) / (n + k - 1)
+
+    Only the later half counts, mirrored, since an early one says nothing about late ones. The variance is
+    shrunk to σ as if that had been seen k times.
     """
     n, center = sum(w for _, w in times), median(t for t, _ in times)
-    nu = max(1.0, n + worth - 1.0)
+    freedom = max(1.0, n + _WORTH - 1.0)
     later = sum(w * max(0.0, t - center) ** 2 for t, w in times)
-    return center + _t99(nu) * sqrt((2.0 * later + worth * sd_h * sd_h) / nu * (1.0 + 1.0 / n))
+    return sqrt((2.0 * later + _WORTH * _SD_H**2) / freedom * (1.0 + 1.0 / n)), freedom
 
 
-def _t99(nu: float) -> float:
-    """Return Student's 99% quantile (Abramowitz and Stegun 26.7.5)."""
+def _tail(hours: float, scale: float, freedom: float) -> float:
+    """Return the chance that a new time is that much later than the usual one."""
+    return 10.0 ** -log_tail(hours / scale, freedom) if hours > 0.0 else 0.5
+
+
+def _t998(nu: float) -> float:
+    """Return Student's 99.8% quantile (Abramowitz and Stegun 26.7.5)."""
     z = _Z
     return z + (z**3 + z) / (4 * nu) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu * nu)
 

@@ -12,32 +12,42 @@ from hunches.home_days import FIRST, LAST, REST
 from hunches.priors import Kind
 from hunches.shapley import shapley
 
-_OWN: Final = "its own days"
-_HOME: Final = "habits of the home"
-_KIND_OF_DAY: Final = "kind of day"
+_PLAYERS: Final = ("its own days", "habits of the home", "kind of day", "time of day")
 
 
 class Chance(NamedTuple):
-    """That a day goes by without something: p = (m + a · q) / (n + a).
+    """That a day goes by without something by its due time: p = r + l · (1 - r), r = (m + a · q) / (n + a).
 
-    m of n faded days of its kind went without; the home's habits, of which a share q fails, are worth a days.
+    m of n faded days of its kind went without; the home's habits, of which a share q fails, are worth a days;
+    with a chance l it comes, only later.
 
-    >>> chance = Chance(missed=0.0, weight=12.0, missed_any=4.0, weight_any=17.0, home=0.02, trust=4.0)
-    >>> round(chance.p, 3), chance.contributions()
-    (0.005, {'its own days': 0.685, 'habits of the home': 3.146, 'kind of day': 1.462})
+    >>> chance = Chance(0.0, 12.0, missed_any=4.0, weight_any=17.0, late=0.001, home=0.02, trust=4.0)
+    >>> round(chance.p, 3), round(chance.exposure, 2)
+    (0.006, 0.25)
     """
 
     missed: float
     weight: float
     missed_any: float  # the same for days of any kind
     weight_any: float
+    late: float
     home: float
     trust: float
 
     @property
     def p(self) -> float:
         """The probability."""
-        return self._given(frozenset({_OWN, _HOME, _KIND_OF_DAY}))
+        return self._given(frozenset(_PLAYERS))
+
+    @property
+    def exposure(self) -> float:
+        """How much of a test of the home's habits this one is: a / (n + a)."""
+        return self.trust / (self.weight + self.trust)
+
+    @property
+    def blame(self) -> float:
+        """The share of p that the home's habits have in it."""
+        return self.exposure * self.home / self.p
 
     def contributions(self) -> dict[str, float]:
         """Return what each circumstance adds to the log odds of its coming, in nats (Shapley values).
@@ -49,14 +59,15 @@ class Chance(NamedTuple):
             p = self._given(known)
             return log((1.0 - p) / p)
 
-        return {k: round(v, 3) for k, v in shapley((_OWN, _HOME, _KIND_OF_DAY), value).items()}
+        return {k: round(v, 3) for k, v in shapley(_PLAYERS, value).items()}
 
     def _given(self, known: frozenset[str]) -> float:
-        home = self.home if _HOME in known else 0.5
-        if _OWN not in known:
-            return home
-        m, n = (self.missed, self.weight) if _KIND_OF_DAY in known else (self.missed_any, self.weight_any)
-        return (m + self.trust * home) / (n + self.trust)
+        p = self.home if "habits of the home" in known else 0.5
+        if "its own days" in known:
+            alike = "kind of day" in known
+            m, n = (self.missed, self.weight) if alike else (self.missed_any, self.weight_any)
+            p = (m + self.trust * p) / (n + self.trust)
+        return p + self.late * (1.0 - p) if "time of day" in known else p
 
 
 @dataclass(slots=True)

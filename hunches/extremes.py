@@ -76,7 +76,7 @@ class DailyExtremes:
         if s <= 0.0:
             return 0.0
         t = (x - self.mean) / (s * sqrt(1.0 + 1.0 / self.n))
-        return _log_tail(t, freedom) if t > 0.0 else 0.0
+        return log_tail(t, freedom) if t > 0.0 else 0.0
 
     def to_list(self) -> list[float]:
         """Return a JSON-serialisable snapshot."""
@@ -87,8 +87,8 @@ class DailyExtremes:
         self.n, self.mean, self.squares, self.record = data
 
 
-def _log_tail(t: float, freedom: float) -> float:
-    """Return -log10 P(T > t) for t > 0."""
+def log_tail(t: float, freedom: float) -> float:
+    """Return -log10 P(T > t) for t > 0 and Student's T of so many degrees of freedom (Wallace)."""
     z = (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0) * sqrt(freedom * log1p(t * t / freedom))
     if z < 30.0:
         return -log10(0.5 * erfc(z / sqrt(2.0)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import inf
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hunches.daily import DAYS, SLOTS, DailyTimes, Usual, first_of, last_of, slot_of
 
@@ -16,6 +16,7 @@ _BEFORE_H: Final = 3.0  # the usual time, for the life in the home
 _AFTER_H: Final = 2.0
 _SO_SO: Final = 0.5  # of the usual activity in the hours around a habit, for a day to be compared
 _LIVED: Final = 1 / 3  # of the usual activity, for a day to count
+_ONE_IN: Final = 10  # days has less than the least life that is usual
 _MOST_LATE_H: Final = 3.0  # that a home that woke up late makes its habits
 LEAST_LIFE: Final = 3  # active entities, to know that the home is alive
 LATE_H: Final = 2.5  # after the end of a day, in which what comes may be its last
@@ -140,16 +141,17 @@ class HomeDays:
 
     def is_comparable(self, entity_id: str, day: int, usual_time: float) -> bool:
         """Whether a day passes what the days that it is compared with had to pass in `usual`."""
-        today, usually = self._life(entity_id, day, *_around(usual_time))
-        return today >= _SO_SO * usually
+        life = self._life(entity_id, day, *_around(usual_time))
+        return life.today >= _SO_SO * life.usual
 
-    def life(self, entity_id: str, day: int, usual_time: float, until: float) -> tuple[int, float]:
-        """Return how active the others were from some hours before a habit on, and usually are (or inf)."""
+    def life(self, entity_id: str, day: int, usual_time: float, until: float) -> Life:
+        """Return how active the others were from some hours before a habit on."""
         return self._life(entity_id, day, _around(usual_time)[0], min(24.0, until))
 
-    def _life(self, entity_id: str, day: int, start: float, end: float) -> tuple[int, float]:
-        past = [self.others(entity_id, d, start, end) for d in self.lived(day)]
-        return self.others(entity_id, day, start, end), median(past) if past else inf
+    def _life(self, entity_id: str, day: int, start: float, end: float) -> Life:
+        today = self.others(entity_id, day, start, end)
+        past = sorted(self.others(entity_id, d, start, end) for d in self.lived(day))
+        return Life(today, median(past), past[len(past) // _ONE_IN]) if past else Life(today, inf, inf)
 
     # -- keeping ----------------------------------------------------------------------------------
 
@@ -180,6 +182,14 @@ class HomeDays:
         self.off = {e: DailyTimes.from_dict(t) for e, t in data["off"].items()}
         self._active = {d: list(s) for d, s in data["active"]}
         self.starts, self._first = data["starts"], data["first"]
+
+
+class Life(NamedTuple):
+    """How many ten-minute slots others were active in, in all."""
+
+    today: int
+    usual: float  # on half of the other days it was less
+    least: float  # on one day in ten it was less
 
 
 def day_of(local: datetime, starts: int) -> tuple[int, float]:

@@ -13,7 +13,7 @@ from devices.state import HomeState
 from hunches.daily import Usual
 from hunches.detector import Hunch
 from hunches.due import Chance, Due
-from hunches.home_days import FIRST, LAST, LATE_H, LEAST_LIFE, REST, HomeDays, day_of, hours_since
+from hunches.home_days import FIRST, LAST, LATE_H, LEAST_LIFE, REST, HomeDays, Life, day_of, hours_since
 from hunches.priors import Kind, kind_of
 from hunches.wording import clip, name_of
 
@@ -33,15 +33,18 @@ class Missing:
     doors and locks were closed (`DailyTimes`). Habits are the first and the last activation of the day, and
     the last return to rest: of all days, or of weekdays or weekend days where only these are alike. Their due
     time must lie within `max_spread_h` after the usual time: what comes at any time is no habit. Of n days,
-    faded with a half-life of ten, m went without; a new one does so with probability
+    faded with a half-life of ten, m went without, and by Student's t for its times (`Usual.late`) it comes
+    at another time with probability l. So a new one goes by without with probability
 
-        p = (m + a · q) / (n + a)        q = (F + 1) / (T + T₀)
+        p = r + l · (1 - r)        r = (m + a · q) / (n + a)        q = (F + 1) / (T + T₀)
 
-    where F of T habits that were due in this home failed to come. A hunch is raised at the due time, or in
-    the five hours after it, if p <= `p_max`, and
+    where F is the share that the home has in the habits that failed to come, each a · q / (n + a) / p, and T
+    counts all that were due, each as a / (n + a) of a test. So Σ p is about the number that will fail. A
+    hunch is raised at the due time, or in the five hours after it, if p <= `p_max`, and
 
     - the home is in its usual life: the other entities were active in at least `life` of the usual number
-      of ten-minute slots, from three hours before the usual time on. So a day that began late shifts all
+      of ten-minute slots, from three hours before the usual time on, or in as many as on the least lively
+      tenth of the days. So a day that began late shifts all
       habits, and a day away has none; nor is anything missing while it is known that nobody is at home. By
       how much later than usual the home woke up, by that much habits may be late;
     - the entity can be heard;
@@ -79,13 +82,13 @@ class Missing:
         self,
         *,
         p_max: float = 0.02,
-        once_in_days: float = 8.0,
-        min_days: int = 10,
+        once_in_days: float = 20.0,
+        min_days: int = 7,
         max_spread_h: float = 4.0,
         life: float = 0.75,
         patience_h: float = 1.0,
         trust: float = 4.0,
-        home_trust: float = 50.0,
+        home_trust: float = 100.0,
     ) -> None:
         self.p_max = p_max
         self.once_in_days = once_in_days
@@ -127,8 +130,8 @@ class Missing:
         known = home.get(due.entity_id)
         if known is None or known.state in NOT_A_STATE or self._came(due, now, home):
             return False
-        life, usual = self._life(due, now)
-        alive = life >= max(LEAST_LIFE, self.life * usual)
+        life = self._life(due, now)
+        alive = life.today >= max(LEAST_LIFE, min(self.life * life.usual, life.least))
         if not alive or not self._days.is_comparable(due.entity_id, due.day, due.usual.time):
             return False
         if due.which != REST and at < due.when + self.patience_s + 3600.0 * self._days.lateness_h(due.day):
@@ -153,8 +156,8 @@ class Missing:
         late = times.between(due.day + 1, starts, 0.0, hour - 24.0) if hour > 24.0 else 0
         return times.between(due.day, starts, due.usual.start, 24.0) + late > 0
 
-    def _life(self, due: Due, now: tuple[int, float]) -> tuple[int, float]:
-        """Return how active the other entities were from some hours before until now, and on other days."""
+    def _life(self, due: Due, now: tuple[int, float]) -> Life:
+        """Return how active the other entities were from some hours before until now."""
         return self._days.life(due.entity_id, due.day, due.usual.time, hours_since(due.day, now))
 
     def _is_another_kind_of_day(self, at: float, now: tuple[int, float], home: HomeState) -> bool:
@@ -165,7 +168,7 @@ class Missing:
     def _hunch(self, due: Due, home: HomeState, context: Context) -> Hunch:
         known, kind = home.get(due.entity_id), _kind(due.entity_id, home)
         starts = self._days.starts
-        life, usual_life = self._life(due, day_of(context.local, starts))
+        life = self._life(due, day_of(context.local, starts))
         return Hunch(
             detector=self.name,
             entity_id=due.entity_id,
@@ -176,8 +179,8 @@ class Missing:
             evidence={
                 **due.evidence(starts),
                 "p_max": self.p_max,
-                "others_active": life,
-                "others_usually_active": round(usual_life),
+                "others_active": life.today,
+                "others_usually_active": round(life.usual),
             },
             raised_for=known.state if known else "",
             abnormal_since=datetime.fromtimestamp(due.when, UTC),
@@ -210,12 +213,12 @@ class Missing:
     def _plan(self, local: datetime, at: float) -> None:
         """Set the due times of a day."""
         moved = self._days.choose_start()
-        open_still = [d for d in self._due if not moved and 0.0 <= at - d.when <= _WAIT_S]
+        open_still = [d for d in self._due if not moved and at - d.when <= _WAIT_S]
         day = self._day = day_of(local, self._days.starts)[0]
         factor = 0.5 ** (1 / 60)
         self._tested, self._failed = factor * self._tested, factor * self._failed
-        self._due = [d for d in open_still if d.day != day] + self._habits(day, local.tzinfo)
-        self._due = self._worth_watching(self._due)
+        habits = self._worth_watching(self._habits(day, local.tzinfo))
+        self._due = [d for d in open_still if d.day != day] + habits
         self._next = self._next_look()
 
     def _worth_watching(self, due: list[Due]) -> list[Due]:
@@ -250,27 +253,28 @@ class Missing:
         whole = self._days.usual(entity_id, which, days, day)
         if whole is None:
             return None
-        if self._is_habit(whole):
-            return whole, "days", self._chance(whole, whole)
+        if self._is_habit(which, whole):
+            return whole, "days", self._chance(which, whole, whole)
         alike = [d for d in days if _is_weekend(d) == _is_weekend(day)]
         usual = self._days.usual(entity_id, which, alike, day)
-        if usual is None or not self._is_habit(usual):
+        if usual is None or not self._is_habit(which, usual):
             return None
         if whole.hits - usual.hits > (whole.days - usual.days) / 2:
             return None  # it comes on the others, too, only not always: chance picked these
-        return usual, "weekend days" if _is_weekend(day) else "weekdays", self._chance(usual, whole)
+        return usual, "weekend days" if _is_weekend(day) else "weekdays", self._chance(which, usual, whole)
 
-    def _is_habit(self, usual: Usual) -> bool:
+    def _is_habit(self, which: str, usual: Usual) -> bool:
         return (
             usual.days >= self.min_days
             and usual.due < 27.0
             and usual.due - usual.time <= self.max_spread_h
-            and self._chance(usual, usual).p <= self.p_max
+            and self._chance(which, usual, usual).p <= self.p_max
         )
 
-    def _chance(self, usual: Usual, whole: Usual) -> Chance:
+    def _chance(self, which: str, usual: Usual, whole: Usual) -> Chance:
         home = (self._failed + 1.0) / (self._tested + self.home_trust)
-        return Chance(usual.missed, usual.weight, whole.missed, whole.weight, home, self.trust)
+        late = usual.late(0.0 if which == REST else self.patience_s / 3600.0)
+        return Chance(usual.missed, usual.weight, whole.missed, whole.weight, late, home, self.trust)
 
     def _look(self, at: float, now: tuple[int, float], home: HomeState, context: Context) -> None:
         """Note what came, what was said, and when to look again."""
@@ -280,10 +284,11 @@ class Missing:
                 continue
             if self._came(due, now, home):
                 due.outcome = "came"
-                self._tested += 1.0
+                self._tested += due.chance.exposure
             elif due is said:
-                due.outcome = "missing"
-                self._tested, self._failed, self._said_at = self._tested + 1.0, self._failed + 1.0, at
+                due.outcome, self._said_at = "missing", at
+                self._tested += due.chance.exposure
+                self._failed += due.chance.blame
             elif at - due.when > _WAIT_S:
                 due.outcome = "left open"
             else:

@@ -208,15 +208,26 @@ def test_contributions_add_up_to_the_log_odds() -> None:
 
 def test_a_habit_of_weekdays_owes_something_to_the_kind_of_day() -> None:
     some, all_days = (0.0, 12.0), (4.0, 17.0)
-    parts = Chance(*some, *all_days, home=0.02, trust=4.0).contributions()
-    p = 4.0 * 0.02 / (12.0 + 4.0)
+    chance = Chance(*some, *all_days, late=0.01, home=0.02, trust=4.0)
+    p = 0.005 + 0.01 * (1.0 - 0.005)  # 4 · 0.02 / (12 + 4) = 0.005
+    assert chance.p == pytest.approx(p)
+    parts = chance.contributions()
     assert sum(parts.values()) == pytest.approx(log((1.0 - p) / p), abs=0.01)
-    assert parts["kind of day"] > 0.0
-    assert Chance(*some, *some, home=0.02, trust=4.0).contributions()["kind of day"] == 0.0
+    assert parts["kind of day"] > 0.0 > parts["time of day"]
+    alike = Chance(*some, *some, late=0.01, home=0.02, trust=4.0)
+    assert alike.contributions()["kind of day"] == 0.0
+
+
+def test_what_is_due_after_the_day_ends_is_still_waited_for() -> None:
+    house, routine = House(), {**ROUTINE, "binary_sensor.bed": (3.0, 10)}  # days start at four
+    house.live(21, routine=routine)
+    (hunch,) = house.live(1, routine=routine, without={"binary_sensor.bed"})
+    assert hunch.entity_id == "binary_sensor.bed"
+    assert 4 <= house.hunches[-1][0].astimezone(BERLIN).hour < 9
 
 
 def test_too_few_days() -> None:
-    house = lived_in(days=8)
+    house = lived_in(days=6)
     assert house.live(1, without={"switch.kettle"}) == []
 
 
