@@ -187,11 +187,15 @@ class Company:
         return min(1.0, (below + self.trust * home) / (around.n + self.trust))
 
     def usual(self, entity_id: str, at: float) -> tuple[str, float] | None:
-        """Return the best companion, and the share of activations that it is heard around."""
-        worth = {e: max(odds) for e, odds in self._odds(entity_id, at).items()}
-        if not worth:
+        """Return the companion that tells the most on average, and the share of activations that have it."""
+        around = self._around.get(entity_id)
+        if around is None or not around.companions:
             return None
-        around, best = self._around[entity_id], max(worth, key=lambda e: (worth[e], e))
+        told = {
+            other: max(n * log(ratio) for n, ratio in zip(around.companions[other], odds, strict=True) if n)
+            for other, odds in self._odds(entity_id, at).items()
+        }
+        best = max(told, key=lambda e: (told[e], e))
         return best, min(1.0, max(around.companions[best]) / around.n)
 
     def alone(self, entity_id: str) -> float:
