@@ -1,0 +1,304 @@
+"""What a resident does next, given what was done before, when, and what is on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from typing import Any, Final
+
+from latent_goals.circumstances import View, X, gap_of, history_of, sensors_on, views
+from latent_goals.counted import Counts, Row
+from latent_goals.feasible import Feasible, Parse, entity_and_state
+from latent_goals.lifts import Ladder
+from latent_goals.weighing import Column, Weights
+
+Event = tuple[X, Hashable]
+Prediction = tuple[dict[Hashable, float], list[Column]]  # distribution, and what it was made from
+
+CONCENTRATION: Final = 4.0  # imagined events of the coarser context in each finer one
+UNSEEN: Final = 0.5  # imagined events of each known action
+PRIOR_EVENTS: Final = 16.0  # of this home, that other homes' experience is worth
+RECENT: Final = 1.0 - 1.0 / 50.0  # a lately frequent action: what each event keeps of the one before it
+ECHO: Final = 0.9  # the same within the history, which may be another home's
+NOVEL: Final = 1.0 - 1.0 / 128.0  # the same for how often something is done for the first time
+RANKS: Final = ((0, 0), (1, 1), (2, 2), (3, 4), (5, 8), (9, 15))  # actions ago
+NEAR: Final = ((1, 1), (2, 3), (4, 99))  # entities ago
+RESCALE: Final = 1e12  # weights start over before floats lose precision
+
+# Mean and precision of the weights before anything is learned: the last actions are trusted, the longer the
+# less, other contexts a third; habits of no action in particular start from nothing and learn faster.
+FIRST_WEIGHTS: Final = {
+    "": (0.3, 40.0), "last 1": (1.0, 40.0), "last 2": (0.8, 40.0), "last 3": (0.6, 40.0),
+    "last 4": (0.4, 40.0), "pause": (0.5, 40.0), "sensors": (0.15, 40.0), "~": (0.0, 8.0),
+}  # fmt: skip
+
+
+class NextAction:
+    """Probability of each known action to be the next, learned online.
+
+    Counts in many contexts are blended by a log-linear model whose weights are learned with them:
+
+        P(a | x) = (1 - ν) p(a) + ν / K      p(a) ∝ p₀(a) · P(on | a) · exp Σ_c w_c lift_c(a)
+
+    - p₀: how often the home does a; with a prior, other homes' P(a | x) counts as 16 of its events;
+    - the contexts c: the last 1 to 4 actions; the pause before the action with the last 1 to 3; hour (shared
+      with the hours beside), hour of the week, and that with the last action; each other feature; the set of
+      what is on; sensors that are on; what was frequent lately, or in the history given;
+    - lift_c: how much likelier c makes a than the coarser context around c does (`Ladder`);
+    - habits that hold for all actions, as contexts of lift 1: what was done n actions ago; the entity of the
+      last action, of those before, and any that is on, after a pause of such a length;
+    - P(on | a): whether a's entity is on when a happens (`Feasible`): what is on can only go off;
+    - w_c: conditional logit with a prior and shrinking steps (`Weights`);
+    - ν: how often something new is done of late; the K known actions share it.
+
+    `fit` learns from many homes what is common, and how far to trust each context in a new one.
+
+    Everything fades: an event counts half after `half_life` events. Memory is bounded: of `max_contexts`
+    contexts, with at most 64 values each, the least recently used goes, of `max_actions` actions the least
+    frequent. An event costs O(actions + values in some twenty contexts), twice that with a prior.
+
+    Parameters
+    ----------
+    half_life: number of events after which one counts half.
+    max_contexts: contexts kept.
+    max_actions: actions kept.
+    parse: returns the entity and the state of an action, or None; by default those of a pair, or of text such
+        as "light.desk:on". Entities are what `x["open"]` holds.
+
+    >>> model = NextAction()
+    >>> for day in range(20):
+    ...     for history, y in ((), "door"), (("door",), "lamp"), (("door", "lamp"), "tv"):
+    ...         model.learn_one({"history": history, "hour": 18}, y)
+    >>> p = model.predict_proba_one({"history": ("door",), "hour": 18})
+    >>> max(p, key=p.get), p["lamp"] > 0.9, round(sum(p.values()), 9)
+    ('lamp', True, 1.0)
+
+    References
+    ----------
+    Cleary, J. and Witten, I. (1984). Data compression using adaptive coding and partial string matching. IEEE
+    Transactions on Communications 32(4) (contexts of several orders).
+    Mattern, C. (2012). Mixing strategies in data compression. Data Compression Conference.
+    Rasch, K. (2014). An unsupervised recommender system for smart homes. J. Ambient Intell. Smart Environ.
+    6(1).
+    """
+
+    def __init__(
+        self,
+        *,
+        half_life: float = 20_000.0,
+        max_contexts: int = 16_384,
+        max_actions: int = 2_048,
+        parse: Parse = entity_and_state,
+    ) -> None:
+        if half_life <= 0.0 or max_contexts < 1 or max_actions < 2:
+            raise ValueError(f"half_life {half_life}, max_contexts {max_contexts}, max_actions {max_actions}")
+        self.half_life = half_life
+        self.max_contexts = max_contexts
+        self.max_actions = max_actions
+        self.prior: NextAction | None = None  # what other homes do
+        self._parse = parse
+        self._growth = 2.0 ** (1.0 / half_life)
+        self._unit = 1.0  # weight of an event now
+        self._actions = Row()
+        self._recent_unit = 1.0
+        self._recent = Row()
+        self._counts = Counts(max_contexts=max_contexts, max_values=64)
+        self._feasible = Feasible(parse)
+        self._weights = Weights(FIRST_WEIGHTS)
+        self._new, self._events = 0.5, 1.0  # first times, and events, of late
+        self._latest: tuple[X, Prediction] | None = None  # learning what was just predicted is half the work
+
+    def predict_proba_one(self, x: X) -> dict[Hashable, float]:
+        """Return the probability of each known action to be the next; they sum to 1."""
+        prediction = self._predict(x)
+        self._latest = (dict(x), prediction)
+        p = prediction[0]
+        novel = self._new / self._events
+        share = novel / max(len(p), 1)
+        return {action: (1.0 - novel) * value + share for action, value in p.items()}
+
+    def learn_one(self, x: X, y: Hashable) -> None:
+        """Learn that `y` was done in circumstances `x`."""
+        p, columns = self._latest[1] if self._latest and self._latest[0] == x else self._predict(x)
+        self._latest = None
+        known = y in self._actions.weights
+        if y in p:
+            self._weights.learn_one(p, columns, y)
+        self._new = NOVEL * self._new + (not known and y not in p)
+        self._events = NOVEL * self._events + 1.0
+        self._count(x, y)
+
+    def fit(self, streams: Iterable[Iterable[Event]]) -> NextAction:
+        """Learn from other homes' streams of (x, y), and return itself; its own counts stay."""
+        others = self.prior or self._empty()
+        weights = self._weights.copy()
+        for stream in streams:
+            home, events = self._empty(), list(stream)
+            home.prior, home._weights = others, weights  # what it learns of weights, the next one knows
+            for x, y in events:
+                home.learn_one(x, y)
+            for x, y in events:
+                others.learn_one(x, y)
+        self.prior, self._weights = others, weights
+        return self
+
+    def _empty(self) -> NextAction:
+        return NextAction(
+            half_life=self.half_life,
+            max_contexts=self.max_contexts,
+            max_actions=self.max_actions,
+            parse=self._parse,
+        )
+
+    def _predict(self, x: X) -> Prediction:
+        """Return the distribution over known actions, and what it was made from."""
+        base = self._base(x)
+        if not base:
+            return {}, []
+        columns = self._columns(x, base)
+        on = x.get("open")
+        if isinstance(on, Collection):
+            odds = self._feasible.odds
+            base = {action: value * odds(action, on) for action, value in base.items()}
+        return self._weights.apply(base, columns), columns
+
+    def _base(self, x: X) -> dict[Hashable, float]:
+        """Return how often each action happens, whatever the circumstances."""
+        own, unit = self._actions.weights, self._unit
+        others = self.prior.predict_proba_one(x) if self.prior else {}
+        known = [*own, *(a for a in others if a not in own)]
+        known += [a for a in dict.fromkeys(history_of(x)) if a not in own and a not in others]
+        if not others:
+            total = self._actions.total + UNSEEN * unit * len(known)
+            return {a: (own.get(a, 0.0) + UNSEEN * unit) / total for a in known}
+        m, least = PRIOR_EVENTS * unit, 0.01 / len(known)
+        base = {a: own.get(a, 0.0) + m * (others.get(a, 0.0) + least) for a in known}
+        total = sum(base.values())
+        return {a: value / total for a, value in base.items()}
+
+    def _columns(self, x: X, base: Mapping[Hashable, float]) -> list[Column]:
+        ladder = Ladder(base, concentration=CONCENTRATION * self._unit)
+        columns: list[Column] = []
+        for view in views(x):
+            weights, total = self._look_up(view)
+            columns.append((view.kind, ladder.lift(view.kind, weights, total, view.within)))
+        columns.append(("sensors", self._sensors(x, ladder)))
+        columns += self._lately(x, base)
+        columns += [(f"~{name}", {a: 1.0 for a in actions if a in base}) for name, actions in self._habits(x)]
+        return [column for column in columns if column[1]]
+
+    def _look_up(self, view: View) -> tuple[Mapping[Hashable, float], float]:
+        """Return the counts of a context, which may lie between two that were counted."""
+        if len(view.shares) == 1:
+            row = self._counts.get(view.shares[0][0])
+            return (row.weights, row.total) if row else ({}, 0.0)
+        mixed = Row()
+        for key, share in view.shares:
+            row = self._counts.get(key)
+            if row:
+                for action, weight in row.weights.items():
+                    mixed.add(action, share * weight)
+        return mixed.weights, mixed.total
+
+    def _sensors(self, x: X, ladder: Ladder) -> dict[Hashable, float]:
+        """Return the sum of the lifts by each sensor that is on."""
+        lifts: dict[Hashable, float] = {}
+        for sensor in sensors_on(x, self._feasible.actions_on):
+            row = self._counts.get(("on", sensor))
+            if row:
+                for action, lift in ladder.lift("sensors", row.weights, row.total).items():
+                    lifts[action] = lifts.get(action, 0.0) + lift
+        return lifts
+
+    def _lately(self, x: X, base: Mapping[Hashable, float]) -> list[Column]:
+        """Return the lifts of what was frequent lately, and in the history."""
+        ladder, history = Ladder(base, concentration=CONCENTRATION), history_of(x)
+        scale = 1.0 / self._recent_unit
+        recent = {action: weight * scale for action, weight in self._recent.weights.items()}
+        columns: list[Column] = [("lately", ladder.lift("lately", recent, self._recent.total * scale))]
+        if not history:
+            return columns
+        echo, weight = Row(), 1.0
+        for action in reversed(history):
+            echo.add(action, weight)
+            weight *= ECHO
+        columns.append(("history", ladder.lift("history", echo.weights, echo.total)))
+        return columns
+
+    def _habits(self, x: X) -> Iterable[tuple[str, Iterable[Hashable]]]:
+        """Yield groups of actions that have something in common with what was done before."""
+        history, gap = history_of(x)[::-1], gap_of(x)
+        ago = list(dict.fromkeys(history))
+        where = {action: history.index(action) for action in ago}
+        for first, last in RANKS:
+            yield f"{first} ago", (a for a in ago if first <= where[a] <= last)
+        feasible = self._feasible
+        entities = list(dict.fromkeys(feasible.entity[a] for a in history if a in feasible.entity))
+        if not entities:
+            return
+        same = feasible.entity.get(history[0])
+        yield f"same after {gap}", feasible.actions_on.get(same, ())
+        for first, last in NEAR:
+            near = entities[first : last + 1]
+            yield f"entity {first} after {gap}", (a for e in near for a in feasible.actions_on[e])
+        on = x.get("open")
+        if isinstance(on, Collection):
+            yield (
+                f"on after {gap}",
+                (a for e in on if e in feasible.actions_on for a in feasible.actions_on[e]),
+            )
+
+    def _count(self, x: X, y: Hashable) -> None:
+        self._unit *= self._growth
+        self._recent_unit /= RECENT
+        if max(self._unit, self._recent_unit) > RESCALE:
+            self._rescale()
+        unit = self._unit
+        for view in views(x):
+            for key, share in view.spread or view.shares:
+                self._counts.add(key, y, share * unit)
+        for sensor in sensors_on(x, self._feasible.actions_on):
+            self._counts.add(("on", sensor), y, unit)
+        on = x.get("open")
+        self._feasible.learn_one(y, on if isinstance(on, Collection) else None)
+        self._recent.add(y, self._recent_unit)
+        self._actions.add(y, unit)
+        if len(self._actions.weights) > self.max_actions:
+            self._forget(self._actions.drop())
+
+    def _forget(self, action: Hashable) -> None:
+        self._feasible.forget(action)
+        self._recent.total -= self._recent.weights.pop(action, 0.0)
+
+    def _rescale(self) -> None:
+        self._actions.scale(1.0 / self._unit)
+        self._counts.scale(1.0 / self._unit)
+        self._recent.scale(1.0 / self._recent_unit)
+        self._unit = self._recent_unit = 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable snapshot; actions must be str, numbers, None or tuples of them."""
+        return {
+            "units": [self._unit, self._recent_unit],
+            "actions": self._actions.to_list(),
+            "recent": self._recent.to_list(),
+            "counts": self._counts.to_list(),
+            "feasible": self._feasible.to_list(),
+            "weights": self._weights.to_dict(),
+            "novelty": [self._new, self._events],
+            "prior": self.prior.to_dict() if self.prior else None,
+        }
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Restore from `to_dict` of the same configuration."""
+        self._unit, self._recent_unit = data["units"]
+        self._actions = Row.from_list(data["actions"])
+        self._recent = Row.from_list(data["recent"])
+        self._counts.load(data["counts"])
+        self._feasible.load(data["feasible"])
+        self._weights.load(data["weights"])
+        self._latest = None
+        self._new, self._events = data["novelty"]
+        self.prior = None
+        if data["prior"] is not None:
+            self.prior = self._empty()
+            self.prior.load(data["prior"])
