@@ -181,7 +181,6 @@ class Past:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""
         return {
-            "now": self._now,
             "timelines": {e: [list(h) for h in t.log] for e, t in sorted(self.timelines.items())},
             "activity": self.activity.to_dict(),
             "seen": [[*key, n] for key, n in sorted(self._seen.items())],
@@ -191,7 +190,7 @@ class Past:
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict` of the same configuration."""
-        self._now = data["now"]
+        self._now = 0  # the next tick says it
         self.timelines = {e: self._timeline(log) for e, log in data["timelines"].items()}
         self.activity.load(data["activity"])
         self._seen = Counter({(e, verb): n for e, verb, n in data["seen"]})
