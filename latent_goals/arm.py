@@ -59,7 +59,8 @@ class Arm:
 
     (1 + v) / 2 is taken to have the Beta distribution with these two moments. Where all rewards are +1 or -1
     that is exact: Beta(a₀ + acceptances, b₀ + rejections). Where they lie in between, a hundred times nothing
-    is known to be nothing, other than if it were a hundred coins. A reward beyond ±1 counts as |r| rewards.
+    is known to be nothing, other than if it were a hundred coins. A reward beyond ±1 counts as |r| rewards,
+    but as one when it comes to whether something has changed.
 
     Before each reward the value changes with probability h, and then what was known is void. So the posterior
     is a mixture over when it changed last. Older segments s, and the new one, get
@@ -86,7 +87,7 @@ class Arm:
     >>> for _ in range(4):
     ...     arm.learn_one("evening", -1.0)
     >>> round(arm.tail("evening"), 3), round(arm.tail("morning"), 3)
-    (0.064, 0.07)
+    (0.066, 0.072)
 
     References
     ----------
@@ -101,7 +102,7 @@ class Arm:
         self,
         *,
         prior: tuple[float, float] = (1.0, 1.0),
-        hazard: float = 0.02,
+        hazard: float = 0.03,
         pool: float = 4.0,
         segments: int = 16,
     ) -> None:
@@ -137,10 +138,10 @@ class Arm:
         z = (1.0 + reward / times) / 2.0
         if cell not in self.cells and len(self.cells) >= _MOST_CELLS:
             cell = _REST
-        hits, misses, stay = times * z, times * (1.0 - z), 1.0 - self.hazard
-        scores = [log(w * stay) + log_evidence(*k.beta(), hits, misses) for w, k in self._mixture(cell)]
+        stay = 1.0 - self.hazard
+        scores = [log(w * stay) + log_evidence(*k.beta(), z, 1.0 - z) for w, k in self._mixture(cell)]
         if self.hazard > 0.0:
-            scores.append(log(self.hazard) + log_evidence(*self._prior.beta(), hits, misses))
+            scores.append(log(self.hazard) + log_evidence(*self._prior.beta(), z, 1.0 - z))
             self._segments.append(_Segment(1.0))
         highest = max(scores)
         for segment, score in zip(self._segments, scores, strict=True):

@@ -18,7 +18,7 @@ class _Record:
     arm: Arm
     shown: int = 0
     pending: list[int] = field(default_factory=list)  # showings without an answer
-    chances: int = 0  # second chances in a row that it failed
+    chances: int = 0  # second chances that it failed, less its good outcomes since
     answers: dict[str, int] = field(default_factory=dict)
 
 
@@ -27,18 +27,19 @@ class GoalBandit:
 
     An outcome is worth r beside silence (`REWARDS`). `Arm` keeps the posterior of an arm's value v, the
     expected r, by circumstances. Showing it now is worth it if v exceeds the `cost` of an interruption at
-    this moment. Thompson sampling shows an arm if a draw from the posterior does so. The probability of that
-    is known without drawing:
+    this moment. Thompson sampling shows an arm if a draw from the posterior does so, that is, with the
+    probability P(v > cost). As silence is worth 0 for certain, keeping silent teaches nothing; so what is
+    more likely worth it than not is shown always:
 
-        P(show) = P(v > cost)        by the incomplete beta function, so that propensities are exact
+        P(show) = min(1, 2 P(v > cost))        by the incomplete beta function: propensities are exact
 
     1. Showings without an answer count as if they were ignored, and beyond `most_pending` there are no more.
     2. Where P(v > 0) < `bound`, the arm is suppressed: P(show) = second_chance · 4^-k · (1 - cost),
-       where k counts the second chances in a row that came out badly. In n opportunities these are about
-       log₄(1 + 3 n · second_chance) showings: 2.5 in a thousand.
-    3. Where P(show) of 1. would be below `bound`, it is 0.
+       where k counts the second chances that came out badly, less the good outcomes since. In n
+       opportunities these are about log₄(1 + 3 n · second_chance) showings: two in a thousand.
+    3. Where P(v > cost) < `bound`, P(show) is 0.
 
-    So a propensity of showing is 0, or at least `bound`, or that of a second chance. A change in what the
+    So a propensity of showing is 0, or at least 2 `bound`, or that of a second chance. A change in what the
     residents want is found by `Arm`.
 
     Every showing has to end with an outcome, WITHDRAWN at the latest. UNDONE may follow ACCEPTED.
@@ -61,7 +62,7 @@ class GoalBandit:
     ...         bandit.show_one(decision)
     ...         bandit.learn_one(decision, Outcome.REJECTED)
     >>> decision.reason.value, decision.p_show, round(decision.p_better, 3)
-    ('suppressed', 0.0025, 0.009)
+    ('suppressed', 0.00125, 0.01)
     >>> bandit.explain("film: dim the lights")["why"]
     'after 3 showings (3 reject) it is worse than silence with a probability of 0.99'
 
@@ -77,7 +78,7 @@ class GoalBandit:
         *,
         by: tuple[str, ...] = ("daypart",),
         bound: float = 0.1,
-        second_chance: float = 0.01,
+        second_chance: float = 0.005,
         most_pending: int = 2,
         make_arm: Callable[[], Arm] = Arm,
         rewards: Mapping[Outcome, float] = REWARDS,
@@ -120,7 +121,7 @@ class GoalBandit:
         unanswered = Rewards(pending, pending * ignored, pending * ignored * ignored)
         worth = record.arm.tail(cell, cost, and_also=unanswered)
         if worth >= self.bound:
-            return worth, Reason.OPEN
+            return min(1.0, 2.0 * worth), Reason.OPEN
         return 0.0, Reason.WAITING if pending else Reason.COSTLY
 
     def _chance(self, record: _Record) -> float:
@@ -154,7 +155,7 @@ class GoalBandit:
         record.answers[outcome.value] = record.answers.get(outcome.value, 0) + 1
         record.arm.learn_one(self._cell(decision.x), reward)
         if reward > 0.0:
-            record.chances = 0
+            record.chances = max(0, record.chances - 1)
         elif decision.reason is Reason.SECOND_CHANCE:
             record.chances += 1
 
