@@ -67,7 +67,7 @@ def plant_goals(
 ) -> tuple[list[StateChange], GoalTruth]:
     """Weave goals and coincidences into a finished simulation, on entities of their own.
 
-    Planted are: films that dim the light of three rooms and not of a fourth; four implications that begin with
+    Planted are films that dim the light of three rooms and not of a fourth; four implications that begin with
     something of the home and three that begin with something new, at any time when somebody is about; coming
     to and leaving a workshop, in any order. Coincidences are pairs of habits at the same hour, with the same
     jitter, that know nothing of each other: four daily or on the same weekdays, one at dusk, and one of two
@@ -178,8 +178,8 @@ class _Weaver:
     def _coincidences(self) -> None:
         weekdays = [set(range(7))] * 3 + [set(self._rng.sample(range(5), 2)) for _ in range(2)]
         for n, (one, other) in enumerate(_COINCIDENT):
-            hour, jitter = self._rng.uniform(17.5, 21.0), self._rng.uniform(0.05, 0.3)
-            later, regular = self._rng.uniform(0.02, 0.12), self._rng.uniform(0.75, 0.92)
+            hour, jitter = self._rng.uniform(17.5, 21.0), self._rng.uniform(0.03, 0.15)
+            later, regular = self._rng.uniform(0.05, 0.12), self._rng.uniform(0.85, 0.95)
             for entity_id, offset in ((one, 0.0), (other, later)):
                 for day in self._days:
                     if n < 5 and day.weekday() not in weekdays[n]:

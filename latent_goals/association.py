@@ -16,9 +16,10 @@ ANY: Final = "any"
 """The circumstances of all occasions."""
 _DAYPARTS: Final = ("night", "morning", "afternoon", "evening")
 _CONTROLS: Final = 12  # other days that an occasion is compared with
-_REACH_DAYS: Final = 42  # how far they lie from it at most
+_REACH_DAYS: Final = 21  # how far they lie from it at most
 _MOST: Final = 80  # occasions that count, the last ones
 _QUARTER_S: Final = 21600
+_APART: Final = 4  # horizons between a first action and a time that is clear of it
 _LEAST_COUNT: Final = 3
 _LEAST_RATE: Final = 0.4
 _PRIOR: Final = 1.0  # windows that the background of all traffic is worth
@@ -47,11 +48,14 @@ class Counts:
     a day isn't independent: m is the number of quarters that those windows lie in, and k of n are scaled down
     to the quarters that the occasions lie in.
 
-    `p_shifted` is the same with the share of other days on which it came around the time, up to two horizons
-    earlier, in place of c. Dusk, a late supper, somebody sleeping in: what brings both about shifts from day
-    to day, and days without the first action at the time are then days without the other.
+    `p_shifted` is the same for the days on which the first action didn't happen within an hour (four
+    horizons) of the time at all, with the share of them on which the other came within that hour. Dusk, a
+    late supper, somebody sleeping in: what brings both about shifts from day to day, so that days without the
+    first action at the time are days without the other, too. But when the first is left out for once, the
+    other still comes.
 
-    >>> counts = Counts(n=12, k=11, quarters=12, expected=1.2, compared=12, controls=30, shifted=9.6, days=12)
+    >>> counts = Counts(n=12, k=11, quarters=12, expected=1.2, compared=12, controls=30)
+    >>> counts.shifted, counts.without, counts.clear = 9.6, 12, 8
     >>> round(counts.base(0.05), 2), round(counts.probability(0.05), 2)
     (0.1, 0.85)
     >>> counts.p_value() < 1e-6, counts.p_shifted() > 0.1
@@ -64,8 +68,9 @@ class Counts:
     expected: float = 0.0  # of the compared occasions, on how many it would have come anyway
     compared: int = 0  # occasions that have anything to be compared with
     controls: int = 0  # quarters of other days in which that lies
-    shifted: float = 0.0  # of the occasions with other days, on how many it would have come around the time
-    days: int = 0  # those occasions
+    shifted: float = 0.0  # of those with days entirely without the first action: on how many it came around
+    without: int = 0  # those occasions
+    clear: int = 0  # quarters in which those days lie
 
     def add(self, other: Counts) -> None:
         """Pool with other counts."""
@@ -83,16 +88,17 @@ class Counts:
 
     def p_value(self) -> float:
         """Return the probability of as many by coincidence."""
-        return self._tail(self.expected / self.compared) if self.compared else 1.0
+        return self._tail(self.expected, self.compared, self.controls)
 
     def p_shifted(self) -> float:
         """Return the probability of as many where something else brings both about around the time."""
-        return self._tail(self.shifted / self.days) if self.days else 1.0
+        return self._tail(self.shifted, self.without, self.clear)
 
-    def _tail(self, share: float) -> float:
-        k = self.k * self.quarters // max(1, self.n)
-        came = self.controls * share
-        return beta_binomial_tail(k, self.quarters, 1.0 + came, 1.0 + self.controls - came)
+    def _tail(self, came: float, of: int, quarters: int) -> float:
+        if not of:
+            return 1.0
+        k, came = self.k * self.quarters // max(1, self.n), quarters * came / of
+        return beta_binomial_tail(k, self.quarters, 1.0 + came, 1.0 + quarters - came)
 
 
 @dataclass(slots=True)
@@ -163,7 +169,7 @@ class Occasions:
         self._usual = _usual_weekdays(self._times)
         self._activity = activity
         self._now = now
-        self._controls: dict[int, tuple[int, ...]] = {}
+        self._controls: dict[tuple[int, int], tuple[int, ...]] = {}
         begun: list[Happened] = []
         for h in first.log:
             over = h.verb == verb and h.by_resident and h.at + horizon_s <= now
@@ -171,22 +177,23 @@ class Occasions:
                 begun.append(h)
         self.cases = [Occasion(h.at, h.value, contexts_of(h.at, dark=h.dark)) for h in begun[-_MOST:]]
 
-    def controls(self, at: int) -> tuple[int, ...]:
-        """Return the times that an occasion is compared with."""
-        if at not in self._controls:
-            self._controls[at] = tuple(islice(self._like(at), _CONTROLS))
-        return self._controls[at]
+    def controls(self, at: int, apart: int = 1) -> tuple[int, ...]:
+        """Return the times to compare an occasion with, so many horizons apart from the first action."""
+        key = (at, apart)
+        if key not in self._controls:
+            self._controls[key] = tuple(islice(self._like(at, apart * self.horizon_s), _CONTROLS))
+        return self._controls[key]
 
-    def _like(self, at: int) -> Iterator[int]:
-        kind, horizon_s = weekend(at), self.horizon_s
+    def _like(self, at: int, apart_s: int) -> Iterator[int]:
+        kind = weekend(at)
         for days in range(1, _REACH_DAYS + 1):
             for other in (at - days * DAY_S, at + days * DAY_S):
-                if other + horizon_s > self._now or weekend(other) != kind:
+                if other + apart_s > self._now or weekend(other) != kind:
                     continue
                 if weekday(other) not in self._usual:
                     continue
-                index = bisect_right(self._times, other - horizon_s)
-                happened = index < len(self._times) and self._times[index] <= other + horizon_s
+                index = bisect_right(self._times, other - apart_s)
+                happened = index < len(self._times) and self._times[index] <= other + apart_s
                 if not happened and self._activity.around(other):
                     yield other
 
@@ -224,29 +231,35 @@ def tally(of: Occasions, follow: Timeline, verb: str) -> Tally:
 
 def _compare(found: Tally, counted: list[Occasion], of: Occasions, follow: Timeline, verb: str) -> None:
     """Count how often it came at the times that the occasions are compared with, and around them."""
-    quarters: dict[str, set[int]] = {}
+    at_time: dict[str, set[int]] = {}
+    around: dict[str, set[int]] = {}
     for case in counted:
-        at_time: dict[int, bool] = {}
-        around: list[bool] = []
-        for at in of.controls(case.at):
-            outcome = _outcome(follow, verb, at, of.horizon_s)
-            earlier = follow.between(at - 2 * of.horizon_s, at)
-            before = any(h.verb == verb and h.by_resident for h in earlier)
-            if outcome is not None:
-                at_time[at] = isinstance(outcome, Happened)
-            if outcome is not None or before:
-                around.append(before or isinstance(outcome, Happened))
+        outcomes = {at: _outcome(follow, verb, at, of.horizon_s) for at in of.controls(case.at)}
+        came = {at: isinstance(c, Happened) for at, c in outcomes.items() if c is not None}
+        shifted = _shifted(case, of, follow, verb)
         for context in case.contexts:
             counts = found.of[context]
-            if at_time:
-                counts.expected += sum(at_time.values()) / len(at_time)
+            if came:
+                counts.expected += sum(came.values()) / len(came)
                 counts.compared += 1
-                quarters.setdefault(context, set()).update(at // _QUARTER_S for at in at_time)
-            if around:
-                counts.shifted += sum(around) / len(around)
-                counts.days += 1
-    for context, lie_in in quarters.items():
-        found.of[context].controls = len(lie_in)
+                at_time.setdefault(context, set()).update(at // _QUARTER_S for at in came)
+            if shifted:
+                counts.shifted += sum(shifted.values()) / len(shifted)
+                counts.without += 1
+                around.setdefault(context, set()).update(at // _QUARTER_S for at in shifted)
+    for context, counts in found.of.items():
+        counts.controls = len(at_time.get(context, ()))
+        counts.clear = len(around.get(context, ()))
+
+
+def _shifted(case: Occasion, of: Occasions, follow: Timeline, verb: str) -> dict[int, bool]:
+    """Return whether it came around the time on days without the first action; when it could have."""
+    found, reach = {}, _APART * of.horizon_s
+    for at in of.controls(case.at, _APART):
+        came = any(h.verb == verb and h.by_resident for h in follow.between(at - reach, at + reach))
+        if came or _outcome(follow, verb, at, of.horizon_s) is not None:
+            found[at] = came
+    return found
 
 
 def _usual_weekdays(times: Sequence[int]) -> set[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, replace
 from functools import cache, partial
@@ -21,6 +20,7 @@ from latent_goals.tracking import Known
 
 _PRIOR_WINDOWS: Final = 96.0  # active quarter hours, about two days, that other homes are worth
 _MOST_GOALS: Final = 64
+_SHOWN: Final = 3  # occasions after which a room speaks for itself
 
 
 class Establishing:
@@ -60,31 +60,30 @@ class Establishing:
         edges = believed(candidates, self._past.tests() + len(of_kinds), self._rules, kept)
         edges = self._without_covered(edges, same_room, home)
         known.edges = {(e.first, e.follow): e for e in edges}
-        known.bound = self._bound(tallies, same_room, home)
+        known.bound = self._bound(pooled, same_room, home)
         return self._renew(home)
 
     def _same_room(self, tallies: Iterable[Pair], home: HomeState) -> dict[Pair, str]:
-        """Return the pairs in one room, of all kinds of pairs that come close in two at least."""
-        rooms, past = self._known.rooms, self._past
-        in_room = {
-            (slots.general(a, home), slots.general(f, home), room)
-            for (a, f), room in slots.rooms_of(tallies, rooms).items()
-        }
-        close = {pair for pair, n in Counter((a, f) for a, f, _ in in_room).items() if n > 1}
-        told = {
-            entity_id: {h.verb for h in t.log}
-            for entity_id, t in past.timelines.items()
-            if entity_id in rooms
-        }
-        of_room: dict[str, list[Key]] = {}
-        for entity_id, verbs in sorted(told.items()):
-            of_room.setdefault(rooms[entity_id], []).extend((entity_id, verb) for verb in sorted(verbs))
+        """Return the pairs in one room, of all kinds of pairs that come close in two at least.
+
+        Also those of rooms where it never came: they may contradict.
+        """
+        rooms = self._known.rooms
+        close: dict[tuple[Pattern, Pattern], set[str]] = {}
+        for (a, f), room in slots.rooms_of(tallies, rooms).items():
+            close.setdefault((slots.general(a, home), slots.general(f, home)), set()).add(room)
+        of_kind: dict[tuple[str, str], list[str]] = {}
+        for entity_id in sorted(self._past.timelines):
+            if entity_id in rooms:
+                of_kind.setdefault((rooms[entity_id], slots.kind_of(entity_id, home)), []).append(entity_id)
         return {
-            (a, f): room
-            for room, keys in of_room.items()
-            for a in keys
-            for f in keys
-            if a[0] != f[0] and (slots.general(a, home), slots.general(f, home)) in close
+            ((one, first.verb), (other, follow.verb)): room
+            for first, follow in (pair for pair, found in close.items() if len(found) > 1)
+            for (room, kind), ones in of_kind.items()
+            if kind == first.target
+            for one in ones
+            for other in of_kind.get((room, follow.target), ())
+            if one != other
         }
 
     def _without_covered(
@@ -102,12 +101,13 @@ class Establishing:
     def _bound(
         self, tallies: Mapping[Pair, Tally], same_room: Iterable[Pair], home: HomeState
     ) -> dict[tuple[Key, Pattern], tuple[str, ...]]:
-        """Return which things of a room follow, where the room has shown it."""
+        """Return which things of a room follow, where the room has shown what does and what doesn't."""
         bound: dict[tuple[Key, Pattern], list[str]] = {}
-        for pair in same_room:
-            counts = tallies[pair].all if pair in tallies else None
-            if counts is not None and counts.k >= self._rules.kept_probability * counts.n:
-                bound.setdefault((pair[0], slots.general(pair[1], home)), []).append(pair[1][0])
+        for a, f in same_room:
+            counts = tallies[a, f].all
+            if counts.n >= _SHOWN:
+                of = bound.setdefault((a, slots.general(f, home)), [])
+                of += [f[0]] if counts.k >= self._rules.kept_probability * counts.n else []
         return {key: tuple(sorted(things)) for key, things in bound.items()}
 
     # -- goals --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from latent_goals.goal import Finding, Goal, Proposed, Retired
 from latent_goals.implications import Rules
 from latent_goals.past import Past
 from latent_goals.prior import Prior
-from latent_goals.slots import value_of
+from latent_goals.slots import Key, value_of
 from latent_goals.timelines import DAY_S, Happened, on_the_clock
 from latent_goals.tracking import Known, Moment, Open, Tracker
 from latent_goals.trigger import Cost, Trigger
@@ -93,12 +93,16 @@ class Goals:
         self._open: tuple[Open, ...] = ()
         self._news: list[Proposed | Retired] = []
         self._day = 0  # the last one on which what has been learned was gone through
-        self._queue: list[tuple[str, str]] = []
+        self._queue: list[Key] = []
 
     @property
     def established(self) -> Mapping[str, Goal]:
         """The goals that are believed, by id."""
         return self._known.goals
+
+    def serves(self, goal: Goal, home: HomeState) -> list[tuple[Key, Key]]:
+        """Return which action implies which in a goal, thing by thing in all the rooms that it is for."""
+        return [pair for entry in goal.entries for pair in self._tracker.pairs(goal, entry, home)]
 
     # -- scoring ----------------------------------------------------------------------------------
 

@@ -197,7 +197,7 @@ def in_rooms(
 
 
 def _rate(tally: Tally) -> tuple[float, int]:
-    return (tally.all.k / tally.all.n if tally.all.n else 0.0, tally.all.n)
+    return tally.all.k / max(1, tally.all.n), tally.all.n
 
 
 def _date(day: int) -> str:

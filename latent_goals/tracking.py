@@ -130,6 +130,20 @@ class Tracker:
         goals = self.known.goals
         return tuple(o for o in open_ if o.goal_id in goals and at - o.at <= goals[o.goal_id].horizon_s)
 
+    def pairs(self, goal: Goal, entry: Pattern, home: HomeState) -> Iterator[tuple[Key, Key]]:
+        """Yield what an entry of a goal implies, thing by thing in all the rooms that it is for."""
+        rooms = self.known.rooms if entry.any_room else {entry.target: ""}
+        for entity_id, room in sorted(rooms.items()):
+            if entry.any_room and kind_of(entity_id, home) != entry.target:
+                continue
+            first = (entity_id, entry.verb)
+            for step in goal.steps:
+                edge = self.known.edges.get((entry, step.pattern))
+                if edge is not None and room not in edge.except_rooms:
+                    yield from (
+                        (first, (f, step.pattern.verb)) for f in self._bind(step.pattern, first, room, home)
+                    )
+
     # -- beginning and going on ---------------------------------------------------------------------
 
     def _progress(self, one: Open, key: Key) -> Open:
