@@ -87,7 +87,7 @@ class Arm:
     >>> for _ in range(4):
     ...     arm.learn_one("evening", -1.0)
     >>> round(arm.tail("evening"), 3), round(arm.tail("morning"), 3)
-    (0.066, 0.072)
+    (0.07, 0.076)
 
     References
     ----------
@@ -102,7 +102,7 @@ class Arm:
         self,
         *,
         prior: tuple[float, float] = (1.0, 1.0),
-        hazard: float = 0.03,
+        hazard: float = 0.05,
         pool: float = 4.0,
         segments: int = 16,
     ) -> None:

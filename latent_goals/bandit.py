@@ -62,7 +62,7 @@ class GoalBandit:
     ...         bandit.show_one(decision)
     ...         bandit.learn_one(decision, Outcome.REJECTED)
     >>> decision.reason.value, decision.p_show, round(decision.p_better, 3)
-    ('suppressed', 0.00125, 0.01)
+    ('suppressed', 0.00125, 0.012)
     >>> bandit.explain("film: dim the lights")["why"]
     'after 3 showings (3 reject) it is worse than silence with a probability of 0.99'
 
