@@ -32,6 +32,13 @@ PAUSES_S: Final = (180.0, 300.0)
 JOINS: Final = 0.05
 """A step joins a habit if chance would have brought so good a one with this probability."""
 
+IN_ORDER: Final = 0.85
+"""Of the times, the share at which two steps come in the same order."""
+
+AS_GOOD_AS_EVEN_S: Final = 30.0
+LIKE: Final = 0.8
+"""The interquartile range of a pause is at most so much of it, or so many seconds."""
+
 APART_S: Final = 5400.0
 """Hours that are so far apart are two habits, unless they are the same in everything."""
 
@@ -91,11 +98,23 @@ class Habits:
         self._shuffles: dict[tuple[Item, int], DayShuffle] = {}
         self._items = sorted({a.item for a in history.actions})
         self._common = [i for i in self._items if len(history.times[i]) >= LEAST_HITS]
+        self.runs = sorted(self._find_runs(), key=lambda h: h.p)
+        self._ends = {run.items[1] for run in self.runs if run.p < JOINS}
 
-    def test(self, anchors: Iterable[float], item: Item, windows: Sequence[tuple[float, float]]) -> Tail:
-        """Test an item after anchors, in the best of some windows; the choice is paid for."""
+    def test(
+        self,
+        anchors: Iterable[float],
+        item: Item,
+        windows: Sequence[tuple[float, float]],
+        *,
+        weekdays: bool = True,
+    ) -> Tail:
+        """Test an item after anchors, in the best of some windows; the choice is paid for.
+
+        `weekdays`: whether both may owe something to the day of the week; one device owes it all to itself.
+        """
         clocks = [self.history.clock(t) for t in anchors]
-        kinds = self.history.kinds_for({day for day, _ in clocks})
+        kinds = self.history.kinds_for({day for day, _ in clocks} if weekdays else frozenset())
         if (item, id(kinds)) not in self._shuffles:
             times = [self.history.clock(t) for t in self.history.times[item]]
             self._shuffles[item, id(kinds)] = DayShuffle(times, kinds)
@@ -111,7 +130,7 @@ class Habits:
 
     # -------------------------------------------------------------------------------------- runs
 
-    def runs(self) -> Iterator[Habit]:
+    def _find_runs(self) -> Iterator[Habit]:
         """Yield what is switched on and goes off a steady time later."""
         states = defaultdict(list)
         for item in self._common:
@@ -132,7 +151,7 @@ class Habits:
             return None
         mid = _quantile(sizes, 0.5)
         windows = [(mid / _STRETCH, mid * _STRETCH), *((0.0, w) for w in _WIDTHS_S)]
-        tail = self.test(self.history.times[on], off, windows)
+        tail = self.test(self.history.times[on], off, windows, weekdays=False)
         return Habit((on, off), tuple({on: s, off: e} for s, e in lengths), tail.p, (on, off))
 
     def _steady(self, lengths: Sequence[float], n: int) -> bool:
@@ -160,10 +179,16 @@ class Habits:
 
     # ------------------------------------------------------------------------------------- pairs
 
-    def pairs(self) -> list[Habit]:
-        """Return pairs of actions on different entities that often follow each other, rarest first."""
+    def pairs(self, sequences: Iterable[Sequence[Item]]) -> list[Habit]:
+        """Return pairs of actions on different entities that go together, the closest first.
+
+        `sequences`: what to look at; every two items that follow each other in one.
+        """
         found = []
-        for a, b in self._close_pairs():
+        close = {tuple(sorted(two)) for items in sequences for two in pairwise(items)}
+        for a, b in sorted(close):
+            if a.entity_id == b.entity_id or {a, b} & self._ends:
+                continue
             self.tests += 1
             few, many = sorted((a, b), key=lambda i: len(self.history.times[i]))
             occurrences = tuple(self._meetings(few, many, PAUSES_S[1]))
@@ -172,7 +197,10 @@ class Habits:
                 continue
             if len(occurrences) < BOUND * sum(1 for _ in self._meetings(few, many, 2.0 * PAUSES_S[1])):
                 continue
-            around = _around([o[many] - o[few] for o in occurrences])
+            lags = [o[many] - o[few] for o in occurrences]
+            if not _in_turn(lags):
+                continue
+            around = _around(lags)
             tail = self.test(self.history.times[few], many, [around, *((-w, w) for w in _WIDTHS_S)])
             if tail.p < 0.01:
                 found.append(_ordered(Habit((a, b), occurrences, tail.p, (few, many))))
@@ -192,21 +220,6 @@ class Habits:
             return [habit]
         of = [tuple(habit.occurrences[n] for _, n in sorted(g, key=lambda one: one[1])) for g in groups]
         return [_ordered(replace(habit, occurrences=o)) for o in of]
-
-    def _close_pairs(self) -> list[tuple[Item, Item]]:
-        """Return pairs of items that were close to each other often enough."""
-        counts: Counter[tuple[Item, Item]] = Counter()
-        recent: list[tuple[float, Item]] = []
-        common = set(self._common)
-        for action in self.history.actions:
-            if action.item not in common:
-                continue
-            recent = [r for r in recent if action.at - r[0] <= PAUSES_S[1]]
-            for other in {i for _, i in recent}:
-                if other.entity_id != action.item.entity_id:
-                    counts[min(other, action.item), max(other, action.item)] += 1
-            recent.append((action.at, action.item))
-        return sorted(pair for pair, n in counts.items() if n >= LEAST_HITS)
 
     def _meetings(self, one: Item, other: Item, within_s: float) -> Iterator[Mapping[Item, float]]:
         for at in self.history.times[one]:
@@ -229,7 +242,7 @@ class Habits:
             nearby.update(self._near(o, window))
         best: tuple[int, Habit] | None = None
         for item, count in sorted(nearby.items()):
-            if count < LEAST_HITS or any(_clash(item, i) for i in habit.items):
+            if count < LEAST_HITS or item in self._ends or any(_clash(item, i) for i in habit.items):
                 continue
             self.tests += 1
             hits, chances = self._rate(habit, item, window)
@@ -245,10 +258,10 @@ class Habits:
 
     def _link(self, habit: Habit, item: Item) -> float:
         """Return how rare it is that an item keeps its distance from the step that it keeps it best from."""
-        best: tuple[float, Item, tuple[float, float]] | None = None
+        best: tuple[float, Item, tuple[float, float]] | None = None  # the narrowest
         for step in habit.items:
             lags = [o[item] - o[step] for o in habit.occurrences if item in o and step in o]
-            if step != item and len(lags) >= LEAST_HITS:
+            if step != item and len(lags) >= LEAST_HITS and _in_turn(lags):
                 around = _around(lags)
                 if best is None or around[1] - around[0] < best[0]:
                     best = around[1] - around[0], step, around
@@ -367,6 +380,13 @@ class Habits:
         return _ordered(Habit(items, occurrences, habit.p, (*habit.grown, off)))
 
 
+def is_walk(habit: Habit) -> bool:
+    """Whether it may be somebody who goes from room to room: lights go off and on, and nothing else."""
+    return all(i.domain == "light" for i in habit.items) and len({i.state for i in habit.items}) > 1 < len(
+        {i.entity_id for i in habit.items}
+    )
+
+
 def _clash(one: Item, other: Item) -> bool:
     """Whether two items can't both be steps that follow each other soon."""
     return one.entity_id == other.entity_id
@@ -374,6 +394,19 @@ def _clash(one: Item, other: Item) -> bool:
 
 def _ordered(habit: Habit) -> Habit:
     return replace(habit, items=tuple(sorted(habit.items, key=lambda i: (habit.offset_s(i), i))))
+
+
+def _in_turn(lags: Sequence[float]) -> bool:
+    """Whether one follows the other in the same order, after about the same pause.
+
+    What both owe to a third thing, like getting up, comes near but not in turn.
+    """
+    line = sorted(lags)
+    low, mid, high = (_quantile(line, q) for q in (0.25, 0.5, 0.75))
+    after = sum(lag >= 0.0 for lag in line)
+    return max(after, len(line) - after) >= IN_ORDER * len(line) and high - low <= max(
+        AS_GOOD_AS_EVEN_S, LIKE * abs(mid)
+    )
 
 
 def _around(lags: Sequence[float]) -> tuple[float, float]:

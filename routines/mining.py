@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from devices.context import Calendar
 from devices.events import StateChange
+from routines.candidates import candidates
 from routines.conditions import infer
 from routines.guard import benjamini_hochberg
-from routines.habits import Habit, Habits, overlap
+from routines.habits import Habit, Habits, is_walk, overlap
 from routines.history import History
 from routines.naming import name_of
 from routines.routine import Evidence, Routine
+from routines.sessions import sessions
 from routines.triggers import proposals, sun_times
 from routines.validation import ASK_FIRST, BY_ITSELF, Outcome, Score, backtest, score
 
@@ -120,19 +122,16 @@ class _Miner:
     def habits(self) -> list[Habit]:
         """Return habits that chance doesn't explain, each action in one of them."""
         finder = Habits(self.fit)
+        sifted = candidates(sessions(self.fit.actions))
         found: list[Habit] = []
         parts = 0
-        for seed in [*finder.pairs(), *finder.runs()]:
+        for seed in [*finder.pairs(c.items for c in sifted.found), *finder.runs]:
             if any(overlap(seed, habit) > _PART for habit in found):
                 parts += 1
                 continue
-            grown = [finder.with_ends(finder.grow(one)) for one in finder.by_hour(seed)]
-            if len({frozenset(h.items) for h in grown}) < len(grown):
-                grown = [finder.with_ends(finder.grow(seed))]
-            for habit in grown:
-                if (
-                    habit.p <= FALSE_SHARE * (len(found) + 1) / finder.tests
-                ):  # what chance explains hides nothing
+            for habit in _grown(finder, seed):
+                limit = FALSE_SHARE * (len(found) + 1) / finder.tests
+                if habit.p <= limit and not is_walk(habit):  # what chance explains hides nothing
                     parts += _add(found, habit)
         for single in finder.after_cues():
             if any(overlap(single, habit) > _PART for habit in found if len(habit.items) > 1):
@@ -217,6 +216,15 @@ class _Miner:
         e = routine.evidence
         if not self.counts.nearest:
             self.counts = replace(self.counts, nearest=f"{routine.name} ({e.wins}:{e.losses})")
+
+
+def _grown(finder: Habits, seed: Habit) -> list[Habit]:
+    if len({item.entity_id for item in seed.items}) == 1:
+        return [seed]  # a run; meanwhile life goes on
+    grown = [finder.with_ends(finder.grow(one)) for one in finder.by_hour(seed)]
+    if len({frozenset(h.items) for h in grown}) < len(grown):
+        grown = [finder.with_ends(finder.grow(seed))]
+    return grown
 
 
 def _add(found: list[Habit], habit: Habit) -> int:
