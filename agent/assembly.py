@@ -18,6 +18,7 @@ from hunches.level import Level
 from hunches.missing import Missing
 from hunches.silent import Silent
 from hunches.timing import Timing
+from latent_goals.goals import Goals
 
 DETECTORS: Final[dict[str, type[Detector]]] = {
     d.name: d for d in (Dwell, Timing, Missing, Silent, Conflict, Level)
@@ -30,13 +31,20 @@ def build_calendar(settings: Settings) -> Calendar:
     return Calendar(ZoneInfo(home.time_zone or "UTC"), home.latitude, home.longitude)
 
 
-def build_pipeline(settings: Settings, *, trial: bool = False) -> Pipeline:
+def build_pipeline(
+    settings: Settings, *, trial: bool = False, include_unknown: bool | None = None
+) -> Pipeline:
     """Return an untaught pipeline; `trial`: what is proposed counts as accepted, to ask each time.
+
+    `include_unknown`: changes whose origin nobody knows count as the residents' (default: the setting's).
 
     Raises SettingsError for parameters that a detector doesn't have.
     """
     config = replace(settings.hunches.policy(), warmup=timedelta(days=settings.warmup_days), trial=trial)
-    return Pipeline(build_calendar(settings), _build_detectors(settings), Policy(config))
+    if include_unknown is None:
+        include_unknown = settings.routines.include_unknown(known=settings.home_assistant.configured)
+    goals = Goals(include_unknown=include_unknown)
+    return Pipeline(build_calendar(settings), _build_detectors(settings), Policy(config), goals)
 
 
 def _build_detectors(settings: Settings) -> list[Detector]:

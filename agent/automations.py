@@ -8,7 +8,7 @@ from http import HTTPMethod
 from typing import TYPE_CHECKING, Any, Final
 
 from agent.errors import InklingError
-from agent.ha_socket import HomeAssistantError, RefusedError
+from agent.ha_socket import MissingError, RefusedError
 from routines.rendering import UnrenderableError, automation_id, automation_of
 from routines.routine import Routine
 
@@ -78,10 +78,8 @@ class Automations:
     async def _read(self, config_id: str) -> Mapping[str, Any] | None:
         try:
             found = await self._send(HTTPMethod.GET, config_id)
-        except HomeAssistantError as err:
-            if _is_missing(err):
-                return None
-            raise
+        except MissingError:
+            return None
         return found if isinstance(found, dict) else None
 
     async def _send(self, method: HTTPMethod, config_id: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -97,7 +95,3 @@ class Automations:
                     if row.get("platform") == "automation" and row.get("unique_id") == config_id:
                         return str(row["entity_id"])
                 await asyncio.sleep(_POLL_S)
-
-
-def _is_missing(err: HomeAssistantError) -> bool:
-    return "404" in err.message or "not found" in err.message.lower()

@@ -12,7 +12,7 @@ import orjson
 
 from agent.mining import NightlyMiner
 from agent.pipeline import Pipeline
-from agent.suggestions import Command, Output, Resolution, RoutineNews, Suggestion, Update
+from agent.suggestions import Command, GoalNews, Output, Resolution, RoutineNews, Suggestion, Update, Weighed
 from agent.ticker import Ticker, with_ticks
 from devices.events import StateChange, Tick
 
@@ -103,5 +103,5 @@ def record(suggestions: dict[str, dict[str, Any]], output: Output) -> None:
                 "resolved_at": output.at.isoformat(),
                 "why": output.why,
             }
-        case Command() | RoutineNews():
+        case Command() | RoutineNews() | GoalNews() | Weighed():
             pass  # nobody accepts in a replay

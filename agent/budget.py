@@ -9,6 +9,7 @@ from typing import Any, Final
 
 DAY_S: Final = 86400.0
 _HALF_LIFE_DAYS: Final = 14.0
+_LEAST: Final = 2.0  # tokens that any home may save up
 
 
 class Budget:
@@ -16,11 +17,12 @@ class Budget:
 
     `per_day` tokens come in a day and one goes for a suggestion. At most
 
-        capacity = min(burst, max(1, per_day / demand))
+        capacity = min(burst, max(2, per_day / demand))
 
     can be saved up, where the demand is the number of findings a day, shown or not, faded with a half-life
     of two weeks. So a home where hardly anything is found hears of all on the day when two things go wrong,
-    and one where something is found every day hears one thing in 1 / `per_day` days.
+    and one where something is found every day hears one thing in 1 / `per_day` days. Two can always be
+    saved up: with one, each false hunch would deafen the home for the next days.
 
     Memory: five numbers, and one for each (detector, entity) that was ever found.
 
@@ -37,7 +39,7 @@ class Budget:
     >>> for day in range(10):
     ...     budget.note("dwell", "light.hall", start + timedelta(days=day), start + timedelta(days=day))
     >>> budget.balance(start + timedelta(days=10))
-    1.0
+    2.0
     """
 
     def __init__(self, per_day: float, burst: float) -> None:
@@ -73,7 +75,7 @@ class Budget:
         now = at.timestamp()
         saved = self._tokens + max(0.0, now - self._paid_at) / DAY_S * self.per_day
         demand = self.demand(at)
-        capacity = max(1.0, self.per_day / demand) if demand > 0.0 else self.burst
+        capacity = max(_LEAST, self.per_day / demand) if demand > 0.0 else self.burst
         return min(self.burst, capacity, saved)
 
     def pay(self, price: float, at: datetime) -> None:

@@ -180,7 +180,9 @@ def _replay(path: Path, settings: Settings) -> Backtest:
             f"no recording {path}", hint="give a .jsonl or .jsonl.gz file; inkling record writes one"
         )
     changes = sorted(read_recording(path), key=lambda c: c.changed_at)
-    pipeline, miner = build_pipeline(settings, trial=True), _miner(settings, changes)
+    unknown = settings.routines.include_unknown(known=any(c.by_resident for c in changes))
+    pipeline = build_pipeline(settings, trial=True, include_unknown=unknown)
+    miner = _miner(settings, include_unknown=unknown)
     with progress(path.name, len(changes)) as show:
         count = 0
 
@@ -195,13 +197,12 @@ def _replay(path: Path, settings: Settings) -> Backtest:
         )
 
 
-def _miner(settings: Settings, changes: Iterable[StateChange]) -> NightlyMiner | None:
+def _miner(settings: Settings, *, include_unknown: bool) -> NightlyMiner | None:
     routines = settings.routines
     if not routines.enabled:
         return None
-    unknown = routines.include_unknown(known=any(c.by_resident for c in changes))
     return NightlyMiner(
-        build_calendar(settings), routines.mine_at, include_unknown=unknown, days=routines.days
+        build_calendar(settings), routines.mine_at, include_unknown=include_unknown, days=routines.days
     )
 
 

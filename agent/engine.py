@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -18,7 +18,16 @@ from agent.queries import Input
 from agent.records import Batch, Document, Setting
 from agent.requests import Request, request_from_dict, request_to_dict
 from agent.store import Store
-from agent.suggestions import Command, Output, Resolution, RoutineNews, Suggestion, Update
+from agent.suggestions import (
+    Command,
+    GoalNews,
+    Output,
+    Resolution,
+    RoutineNews,
+    Suggestion,
+    Update,
+    Weighed,
+)
 from agent.ticker import Ticker
 from devices.events import StateChange, Tick, utc
 
@@ -26,7 +35,11 @@ log = structlog.get_logger()
 
 POLICY: Final = "policy"
 """Setting that shows other processes what answers have changed."""
-SNAPSHOT_VERSION: Final = 4
+GOALS: Final = "goals"
+"""The same, of goals."""
+WEIGHED: Final = "weighed"
+"""Kind of the journal's entries that say whether a goal was shown, and with which propensity."""
+SNAPSHOT_VERSION: Final = 5
 """Counts the forms that a snapshot has had; another one than this is relearned from the log."""
 SNAPSHOT_EVENTS: Final = 50_000
 """A snapshot is due after this many events, so that a start replays at most as many."""
@@ -110,6 +123,7 @@ class Engine:
         if self.pipeline.policy.revision != self._policy_revision:
             self._policy_revision = self.pipeline.policy.revision
             self.keep(Setting("*", POLICY, self.pipeline.policy.to_dict()))
+            self.keep(Setting("*", GOALS, self.pipeline.goals.effects()))
         if self._batch:
             self.store.append(self._batch)
             self._batch = Batch()
@@ -165,6 +179,10 @@ class Engine:
                     self._batch.commands.append(output)
                 case RoutineNews():
                     self._batch.routines.append(_document(output))
+                case GoalNews():
+                    self._batch.goals.append(_goal_document(output))
+                case Weighed():
+                    self._batch.journal.append((self._next(), output.at, _entry(output)))
         self._outputs += outputs
         self._at = at
         return True
@@ -242,6 +260,8 @@ class Engine:
             if isinstance(entry, StateChange):
                 self._replay_ticks(entry.received_at)
                 self.pipeline.step(entry)
+            elif entry["kind"] == WEIGHED:
+                continue  # what was decided follows from the rest
             elif entry["kind"] == "tick":
                 self._replay_ticks(utc(entry["at"]))
             else:
@@ -256,6 +276,14 @@ class Engine:
     def _replay_ticks(self, at: datetime) -> None:
         for tick in self.ticker.until(at):
             self.pipeline.step(Tick(tick.at))
+
+
+def _goal_document(news: GoalNews) -> Document:
+    return Document(news.goal_id, news.standing.value, news.at, {"goal": news.goal, "why": news.why})
+
+
+def _entry(weighed: Weighed) -> dict[str, Any]:
+    return {"kind": WEIGHED, "suggestion_id": weighed.suggestion_id, **weighed.decision}
 
 
 def _document(news: RoutineNews) -> Document:

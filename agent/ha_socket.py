@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 from homeassistant_api import AsyncWebsocketClient
-from homeassistant_api.errors import HomeassistantAPIError, UnauthorizedError
+from homeassistant_api.errors import EndpointNotFoundError, HomeassistantAPIError, UnauthorizedError
 from niquests import AsyncSession
 from niquests.exceptions import HTTPError, RequestException, SSLError
 
@@ -42,6 +42,10 @@ class NotConnectedError(HomeAssistantError):
 
 class NoAnswerError(HomeAssistantError):
     """Home Assistant is connected, but doesn't answer."""
+
+
+class MissingError(HomeAssistantError):
+    """Home Assistant has nothing at this path."""
 
 
 class RefusedError(HomeAssistantError):
@@ -186,6 +190,8 @@ def as_our_errors(url: str) -> Iterator[None]:
         raise
     except UnauthorizedError as err:
         raise _no_entry() from err
+    except EndpointNotFoundError as err:
+        raise MissingError(f"{url}: there is no such thing") from err
     except TimeoutError as err:
         raise HomeAssistantError(f"no answer from {url}", hint="is Home Assistant running?") from err
     except (SSLError, ssl.SSLError) as err:

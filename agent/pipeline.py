@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from agent.docket import Alive, Docket
+from agent.goal_book import GoalBook
+from agent.moments import Moments, outcome_of
 from agent.policy import Policy
 from agent.requests import Adopt, Control, Dismiss, Feedback, Forget, Mined, Permit, Request, Reset
 from agent.routine_book import RoutineBook
@@ -23,6 +25,7 @@ from devices.context import Calendar, Context, Occupancy, OccupancyTracker
 from devices.events import StateChange, Tick
 from devices.state import HomeState
 from hunches.detector import Detector
+from latent_goals.goals import Goals
 
 Event = StateChange | Tick | Request
 
@@ -51,15 +54,23 @@ class Pipeline:
     event, and `Tick`s are the passing of time.
     """
 
-    def __init__(self, calendar: Calendar, detectors: Sequence[Detector], policy: Policy) -> None:
+    def __init__(
+        self,
+        calendar: Calendar,
+        detectors: Sequence[Detector],
+        policy: Policy,
+        goals: Goals | None = None,
+    ) -> None:
         self.calendar = calendar
         self.detectors = detectors
         self.policy = policy
         self.home = HomeState()
         self.occupancy = OccupancyTracker()
         self.docket = Docket()
-        self.triage = Triage(policy, self.docket, self.home)
+        self.moments = Moments()
+        self.triage = Triage(policy, self.docket, self.home, self.moments)
         self.routines = RoutineBook(self.docket, self.home, policy)
+        self.goals = GoalBook(goals or Goals(), self.docket, self.home, policy, self.moments)
         self._household = Occupancy.HOME
         self._context: Context | None = None
 
@@ -96,6 +107,7 @@ class Pipeline:
         if change.old == change.new:
             return []  # a repeat, or attributes only
         self.occupancy.observe(change)
+        self.moments.observe(change)
         if change.entity_id.startswith(_OCCUPANCY_DOMAINS):
             self._assess_household(change.received_at)
         out = self._undone_by_hand(change)
@@ -120,12 +132,14 @@ class Pipeline:
                 for finding in detector.score_one(event, self.home, context):
                     out += self.triage.consider(finding, at, context)
             out += self.routines.step(event, context)
+            out += self.goals.step(event, context)
         if isinstance(event, StateChange) and (
             not self.policy.may_learn or self.docket.ends_confirmed(event)
         ):
             event = replace(event, retained=True)  # still updates what is pending, but teaches nothing
         for detector in self.detectors:
             detector.learn_one(event, self.home, context)
+        self.goals.learn_one(event, context)
         return out
 
     def context(self, at: datetime) -> Context:
@@ -196,7 +210,11 @@ class Pipeline:
             return self.routines.answered(suggestion, verdict, at)
         if suggestion.kind is Kind.ROUTINE:
             return self.routines.heard(suggestion, verdict, at)
+        if suggestion.kind is Kind.GOAL:
+            self.goals.heard(suggestion, verdict)
+            return []
         self.policy.answer(suggestion, verdict)
+        self.moments.heard(suggestion.id, outcome_of(verdict))
         if verdict is not Verdict.IGNORED:
             day = suggestion.raised_at.astimezone(self.calendar.zone).toordinal()
             mistaken = verdict is not Verdict.ACCEPTED
@@ -223,6 +241,9 @@ class Pipeline:
         if suggestion.kind is Kind.ROUTINE:
             self.routines.cancel(suggestion.id)
             return self.routines.heard(suggestion, Verdict.UNDONE, at)
+        if suggestion.kind is Kind.GOAL:
+            self.goals.heard(suggestion, Verdict.UNDONE)
+            return []
         self.policy.answer(suggestion, Verdict.UNDONE)
         if suggestion.mode is Mode.ACT:
             self.policy.revoke(suggestion)
@@ -230,7 +251,7 @@ class Pipeline:
 
     def _forget(self, event: Forget) -> list[Output]:
         old, new = event.entity_id, event.renamed_to
-        learned: tuple[Keyed, ...] = (self.home, self.policy, self.routines, *self.detectors)
+        learned: tuple[Keyed, ...] = (self.home, self.policy, self.goals, *self.detectors)
         for part in learned:
             if new is None:
                 part.forget(old)
@@ -238,7 +259,9 @@ class Pipeline:
                 part.rename(old, new)
         self.triage.forget(old)
         why = "forgotten" if new is None else f"renamed to {new}"
-        return [self.docket.close(s, Status.RESOLVED, event.at, why) for s in self.docket.forget(old)]
+        book, at = self.routines, event.at
+        out = book.forget(old, at) if new is None else book.rename(old, new, at)
+        return out + [self.docket.close(s, Status.RESOLVED, at, why) for s in self.docket.forget(old)]
 
     # -- snapshots --------------------------------------------------------------------------------
 
@@ -253,6 +276,8 @@ class Pipeline:
             "docket": self.docket.to_dict(),
             "triage": self.triage.to_dict(),
             "routines": self.routines.to_dict(),
+            "goals": self.goals.to_dict(),
+            "moments": self.moments.to_dict(),
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
@@ -267,3 +292,5 @@ class Pipeline:
         self.docket.load(data["docket"])
         self.triage.load(data["triage"])
         self.routines.load(data["routines"])
+        self.goals.load(data["goals"])
+        self.moments.load(data["moments"])

@@ -149,19 +149,30 @@ class Policy:
         """Return what a hunch costs: half where residents have welcomed its like."""
         return 0.5 if self._raised_bar.get((hunch.detector, hunch.entity_id), 0.0) < 0.0 else 1.0
 
-    # -- routines -----------------------------------------------------------------------------------
+    # -- routines and goals -----------------------------------------------------------------------
+
+    def may_ask(self, at: datetime) -> bool:
+        """Whether anything may be proposed now, whatever it is about."""
+        return self.suggesting and not self._too_early(at)
 
     def may_propose(self, routine: Routine, at: datetime) -> bool:
         """Whether a routine may be offered."""
-        return not self._too_early(at) and self.may_run(routine)
+        return self.may_ask(at) and self.may_run(routine)
 
     def may_run(self, routine: Routine) -> bool:
         """Whether a routine may ask or act now."""
+        return self._may("routine", (s.entity_id for s in routine.steps))
+
+    def may_offer(self, entity_ids: Iterable[str], at: datetime) -> bool:
+        """Whether a goal that does something to these may be offered now."""
+        return self.may_ask(at) and self._may("goal", entity_ids)
+
+    def _may(self, what: str, entity_ids: Iterable[str]) -> bool:
         return (
             self.suggesting
             and self.mode is not HomeMode.VACATION
-            and "routine" not in self.config.exclude_detectors
-            and not any(self._is_excluded(s.entity_id) for s in routine.steps)
+            and what not in self.config.exclude_detectors
+            and not any(self._is_excluded(entity_id) for entity_id in entity_ids)
         )
 
     # -- acting unasked ---------------------------------------------------------------------------

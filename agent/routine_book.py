@@ -246,21 +246,40 @@ class RoutineBook:
 
     # -- keeping ----------------------------------------------------------------------------------
 
-    def forget(self, entity_id: str) -> None:
+    def forget(self, entity_id: str, at: datetime) -> list[Output]:
         """Drop the routines that an entity is part of, and its steps."""
-        self.entries = {i: e for i, e in self.entries.items() if not _concerns(e.routine, entity_id)}
+        out: list[Output] = []
+        for routine_id in self._about(entity_id):
+            out += self._drop(routine_id, at, f"{entity_id} was forgotten")
         self._due = [(when, c) for when, c in self._due if c.entity_id != entity_id]
         self._watch()
+        return out
 
-    def rename(self, old: str, new: str) -> None:
-        """Carry routines over to an entity's new id."""
-        for routine_id, entry in list(self.entries.items()):
-            if _concerns(entry.routine, old):
-                del self.entries[routine_id]
-                entry.routine = entry.routine.renamed(old, new)
-                self.entries[entry.routine.id] = entry
+    def rename(self, old: str, new: str, at: datetime) -> list[Output]:
+        """Carry routines over to an entity's new id, and so to an id of their own; proposals may come again."""
+        out: list[Output] = []
+        for routine_id in self._about(old):
+            entry = self.entries[routine_id]
+            was = entry.standing
+            out += self._drop(routine_id, at, f"{old} is called {new} now")
+            if was is not Standing.PROPOSED:
+                routine = entry.routine.renamed(old, new)
+                self.entries[routine.id] = kept = replace(entry, routine=routine, elsewhere=False)
+                if was is Standing.ACCEPTED:
+                    out += self._stand(kept, was, at)
         self._due = [(when, replace(c, entity_id=new) if c.entity_id == old else c) for when, c in self._due]
         self._watch()
+        return out
+
+    def _about(self, entity_id: str) -> list[str]:
+        return [i for i, e in self.entries.items() if _concerns(e.routine, entity_id)]
+
+    def _drop(self, routine_id: str, at: datetime, why: str) -> list[Output]:
+        entry = self.entries.pop(routine_id)
+        if entry.standing not in {Standing.PROPOSED, Standing.ACCEPTED}:
+            return []
+        news = RoutineNews(entry.routine, Standing.RETIRED, entry.mode, at, why)
+        return [*self._close(routine_id, at, why), news]
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""

@@ -70,7 +70,7 @@ class Action:
     entity_id: str
     state: str
     delay_s: float = 0.0
-    targets: tuple[tuple[str, float], ...] = ()
+    targets: tuple[tuple[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the public form; what isn't there is left out."""
@@ -214,7 +214,7 @@ class Command:
     state: str
     at: datetime
     undo: bool = False
-    targets: tuple[tuple[str, float], ...] = ()
+    targets: tuple[tuple[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable form."""
@@ -257,7 +257,28 @@ class RoutineNews:
     elsewhere: bool = False  # Home Assistant runs it, or it was let go there
 
 
-Output = Suggestion | Update | Resolution | Command | RoutineNews
+@dataclass(frozen=True, slots=True)
+class GoalNews:
+    """A goal has become believed, or isn't any more."""
+
+    goal_id: str
+    standing: Standing
+    goal: Mapping[str, Any] = field(hash=False)  # empty where it is gone
+    at: datetime
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Whether to show a goal was decided: what is needed to evaluate another policy later."""
+
+    goal_id: str
+    suggestion_id: str | None  # None: it wasn't shown
+    decision: Mapping[str, Any] = field(hash=False)
+    at: datetime
+
+
+Output = Suggestion | Update | Resolution | Command | RoutineNews | GoalNews | Weighed
 
 
 def reopened(suggestion: Suggestion, at: datetime) -> Suggestion:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.docket import Alive, Docket
+from agent.moments import Moments
 from agent.policy import Decision, Policy
 from agent.suggestions import Output, Severity, Update
 from agent.waiting import Waiting, dated
@@ -22,10 +23,11 @@ from hunches.detector import Clear, Finding, Hunch
 class Triage:
     """Decides what becomes of the detectors' findings. Memory: a record a detector, and what waits."""
 
-    def __init__(self, policy: Policy, docket: Docket, home: HomeState) -> None:
+    def __init__(self, policy: Policy, docket: Docket, home: HomeState, moments: Moments) -> None:
         self.policy = policy
         self.docket = docket
         self.home = home
+        self.moments = moments
         self.calibration = Calibration(alpha=policy.config.fdr or 0.1, per_day=policy.config.per_day)
         self._waiting = Waiting()
 
@@ -99,6 +101,7 @@ class Triage:
         )
         self.docket.note(hunch)
         self.docket.open(suggestion)
+        self.moments.told(suggestion.id, at, context)
         return [suggestion, *(self.docket.act(suggestion, self.home, at) if act else ())]
 
     def _companion(self, hunch: Hunch, at: datetime) -> Alive | None:

@@ -1,0 +1,171 @@
+"""Latent goals: what a first action implies is offered where the bandit and the moment allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from random import Random
+from typing import Any, Final
+
+from agent.docket import Docket
+from agent.goal_wording import goal_proposed, implied
+from agent.moments import Moments, outcome_of
+from agent.policy import Policy
+from agent.suggestions import (
+    GoalNews,
+    Output,
+    Severity,
+    Standing,
+    Status,
+    Suggestion,
+    Update,
+    Verdict,
+    Weighed,
+)
+from devices.context import Context
+from devices.events import StateChange, Tick
+from devices.state import HomeState
+from latent_goals.bandit import GoalBandit
+from latent_goals.decision import Decision, Outcome
+from latent_goals.goal import Finding, Implied, Proposed, Withdrawn
+from latent_goals.goals import Goals
+
+_MOST: Final = 200
+_DONE: Final = "all of it has been done"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A goal that was suggested, and the decision that led to it."""
+
+    occasion: str
+    decision: Decision
+
+
+class GoalBook:
+    """Shows goals, and learns which are wanted.
+
+    Whether a goal may show is the bandit's decision, at the cost that an interruption has at the moment. In a
+    trial (a backtest) nobody answers, so every one shows and nothing is learned of it. Chance is drawn from
+    the occasion, so that a replay decides alike.
+
+    Memory: the goals that were learned, and the last 200 decisions.
+    """
+
+    def __init__(
+        self, goals: Goals, docket: Docket, home: HomeState, policy: Policy, moments: Moments
+    ) -> None:
+        self.goals = goals
+        self.docket = docket
+        self.home = home
+        self.policy = policy
+        self.moments = moments
+        self.bandit = GoalBandit()
+        self._shown: dict[str, _Shown] = {}  # suggestion ->
+
+    def step(self, event: StateChange | Tick, context: Context) -> list[Output]:
+        """Return what an action implies, or what a tick has established."""
+        at = event.at if isinstance(event, Tick) else event.received_at
+        out: list[Output] = []
+        for finding in self.goals.score_one(event, self.home, context):
+            out += self._consider(finding, at, context)
+        return out
+
+    def learn_one(self, event: StateChange | Tick, context: Context) -> None:
+        """Learn from an event."""
+        self.goals.learn_one(event, self.home, context)
+
+    def _consider(self, finding: Finding, at: datetime, context: Context) -> list[Output]:
+        if isinstance(finding, Implied):
+            return self._implied(finding, at, context)
+        if isinstance(finding, Withdrawn):
+            return self._withdrawn(finding, at)
+        if isinstance(finding, Proposed):
+            news = GoalNews(finding.goal.id, Standing.PROPOSED, finding.goal.to_dict(), at)
+            trial = self.policy.config.trial and self.policy.may_ask(at)
+            return [news, *([goal_proposed(finding.goal, at)] if trial else ())]
+        return [GoalNews(finding.goal_id, Standing.RETIRED, {}, at, finding.why)]
+
+    def _implied(self, finding: Implied, at: datetime, context: Context) -> list[Output]:
+        told = next((i for i, shown in self._shown.items() if shown.occasion == finding.occasion), None)
+        if told is not None:
+            alive = self.docket.alive.get(told)
+            if alive is None:
+                return []  # answered: the occasion is over
+            alive.suggestion = replace(implied(finding, alive.suggestion.raised_at), deliver_at=at)
+            return [Update(alive.suggestion)]
+        if not self.policy.may_offer([a.entity_id for a in finding.actions], at):
+            return []
+        if self.policy.deliver_at(at, context, Severity.INFO) > at and not self.policy.config.trial:
+            return []  # a goal is about now, and the residents want quiet
+        return self._weighed(finding, at, context)
+
+    def _weighed(self, finding: Implied, at: datetime, context: Context) -> list[Output]:
+        features = self.moments.features(at, context)
+        cost = self.moments.model.cost(features)
+        chance = Random(f"{finding.goal.id} {finding.occasion}")
+        decision = self.bandit.decide(finding.goal.id, features, chance, cost=cost)
+        suggestion = implied(finding, at)
+        trial = self.policy.config.trial
+        shows = decision.show or trial
+        weighed = Weighed(finding.goal.id, suggestion.id if shows else None, decision.to_dict(), at)
+        if not shows:
+            return [weighed]
+        if not trial:
+            self.bandit.show_one(decision)
+        self._shown[suggestion.id] = _Shown(finding.occasion, decision)
+        while len(self._shown) > _MOST:
+            del self._shown[next(iter(self._shown))]
+        self.moments.told(suggestion.id, at, context)
+        self.docket.open(suggestion)
+        return [weighed, suggestion]
+
+    def _withdrawn(self, finding: Withdrawn, at: datetime) -> list[Output]:
+        for suggestion_id, shown in self._shown.items():
+            alive = self.docket.alive.get(suggestion_id)
+            if shown.occasion == finding.occasion and alive is not None:
+                by_hand = finding.why == _DONE
+                self._learn(alive.suggestion, Outcome.BY_HAND if by_hand else Outcome.WITHDRAWN)
+                return [self.docket.close(alive.suggestion, Status.RESOLVED, at, finding.why)]
+        return []
+
+    def heard(self, suggestion: Suggestion, verdict: Verdict) -> None:
+        """Learn from the answer to a goal; "not a problem" is a no like any other."""
+        self._learn(suggestion, outcome_of(verdict))
+
+    def _learn(self, suggestion: Suggestion, outcome: Outcome) -> None:
+        shown = self._shown.get(suggestion.id)
+        if shown is not None and not self.policy.config.trial:
+            self.bandit.learn_one(shown.decision, outcome)
+            self.moments.heard(suggestion.id, outcome)
+            self.policy.revision += 1
+
+    def effects(self) -> dict[str, Any]:
+        """Return what answers have changed, by goal, for those who ask why it is quiet."""
+        told = {shown.decision.arm for shown in self._shown.values()} | set(self.goals.established)
+        return {goal_id: self.bandit.explain(goal_id) for goal_id in sorted(told)}
+
+    # -- keeping ----------------------------------------------------------------------------------
+
+    def forget(self, entity_id: str) -> None:
+        """Drop what was learned about an entity."""
+        self.goals.forget(entity_id)
+
+    def rename(self, old: str, new: str) -> None:
+        """Carry what was learned over to an entity's new id."""
+        self.goals.rename(old, new)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable snapshot."""
+        return {
+            "goals": self.goals.to_dict(),
+            "bandit": self.bandit.to_dict(),
+            "shown": {i: [s.occasion, s.decision.to_dict()] for i, s in self._shown.items()},
+        }
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Restore from `to_dict`."""
+        self.goals.load(data["goals"])
+        self.bandit.load(data["bandit"])
+        self._shown = {i: _Shown(o, Decision.from_dict(d)) for i, (o, d) in data["shown"].items()}
