@@ -59,12 +59,11 @@ class Silences:
         return self._time.reported(entity_id) or bool(state.seen_at.timestamp() > known.last.at)
 
     def is_long(self, entity_id: str, at: float, home: HomeState) -> bool:
-        """Whether an entity whose habits are known is silent for longer than ever."""
+        """Whether an entity whose habits are known is silent for longer than ever, by the patience."""
         known = self._known.get(entity_id)
         return (
             known is not None
-            and at - known.last.at >= self.patience_s
-            and at - known.last.at > known.longest_s
+            and at - known.last.at >= known.longest_s + self.patience_s
             and known.weight >= self.min_reports
             and not self.is_alive(entity_id, home)
         )

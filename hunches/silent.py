@@ -59,7 +59,7 @@ class Silent:
     min_reports: slots with a report that an entity needs before it is judged (faded weight).
     min_a_day: the same a day: what reports less is used rarely anyway.
     min_age_days: time since its first report that it needs (for outages: the home's first).
-    patience_h: shorter silences are never worth a word, hours.
+    patience_h: by how much a silence must outlast the longest one so far, hours.
     outage_h: the same for outages.
     low, charged: levels of a battery, percent.
     half_life_days: time in which what was learned loses half its weight.
