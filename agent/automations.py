@@ -23,11 +23,20 @@ class AutomationError(InklingError):
     """Home Assistant doesn't take a routine as an automation: Inkling runs it itself."""
 
 
+class NotThereError(AutomationError):
+    """Home Assistant doesn't know an entity of the routine, or not yet."""
+
+
 class Automations:
     """Home Assistant's automations: reads all of them, writes and deletes only ours."""
 
     def __init__(self, gateway: HomeAssistant) -> None:
         self.gateway = gateway
+
+    @property
+    def reachable(self) -> bool:
+        """Whether Home Assistant is connected."""
+        return self.gateway.connected
 
     async def all(self) -> list[Mapping[str, Any]]:
         """Return the config of every automation, however it was made; what can't be read is left out."""
@@ -46,7 +55,8 @@ class Automations:
     async def create(self, routine: Routine) -> tuple[str, Mapping[str, Any] | None]:
         """Write a routine's automation; return its entity id, and the config that was there before.
 
-        Raises AutomationError where Home Assistant can't run it, HomeAssistantError where it can't be asked.
+        Raises AutomationError where Home Assistant can't run it, HomeAssistantError where it can't be asked,
+        TimeoutError where it takes it and doesn't load it.
         """
         config = self._config(routine)
         await self._check(config)
@@ -66,7 +76,7 @@ class Automations:
             raise AutomationError(str(err)) from err
         unknown = [s.entity_id for s in routine.steps if not self.gateway.knows(s.entity_id)]
         if unknown:  # Home Assistant would take it without a word
-            raise AutomationError(f"Home Assistant doesn't know {', '.join(unknown)}")
+            raise NotThereError(f"Home Assistant doesn't know {', '.join(unknown)}")
         return config
 
     async def _check(self, config: Mapping[str, Any]) -> None:

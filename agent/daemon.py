@@ -227,6 +227,7 @@ class Daemon:
             every(self.settings.tick_s, self._tick, EPOCH)  # just when a tick is due, not a tick later
         every(_INBOX_S, self._read_inbox)
         every(max(_REPORT_S, self.settings.tick_s), self.bad_payloads.report)
+        every(_REPORT_S, self.routine_keeper.catch_up)
         every(self.settings.snapshot_minutes * 60, self._save)
         every(86_400, self._purge)
         if self.settings.routines.enabled and self.settings.clock == "wall":
@@ -237,6 +238,7 @@ class Daemon:
                 hour=at.hour,
                 minute=at.minute,
                 timezone=self.engine.pipeline.calendar.zone,
+                misfire_grace_time=3600,  # a busy moment must not cost a night's search
             )
         return scheduler
 
@@ -304,7 +306,6 @@ class Daemon:
         place = {"time_zone": info.time_zone, "latitude": info.latitude, "longitude": info.longitude}
         self._place(place)
         self.engine.keep(Setting(HOME, "place", place))
-        self.routine_keeper.on_connected()
 
     def _on_registry(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self.routine_keeper.on_registry(rows)

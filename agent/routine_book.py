@@ -256,7 +256,7 @@ class RoutineBook:
         return out
 
     def rename(self, old: str, new: str, at: datetime) -> list[Output]:
-        """Carry routines over to an entity's new id, and so to an id of their own; proposals may come again."""
+        """Carry routines over to an entity's new id: they get new ids, too. Proposals may come again."""
         out: list[Output] = []
         for routine_id in self._about(old):
             entry = self.entries[routine_id]

@@ -55,7 +55,9 @@ class RoutineKeeper:
         self.now = now
         self.settle = settle
         self.spawn = spawn
-        self._refused: set[str] = set()  # routines that Home Assistant didn't take; asked once a connection
+        self._refused: set[str] = set()  # routines that Home Assistant doesn't take as it is now
+        self._complaints: dict[str, str] = {}  # routine -> what was said about it last
+        self._left_over: set[str] = set()  # routines whose automations could not be deleted
         self._one = asyncio.Lock()
 
     @property
@@ -104,56 +106,79 @@ class RoutineKeeper:
         if self.automations is None or news.elsewhere:
             return
         if news.standing is Standing.ACCEPTED and news.mode is Mode.ACT:
-            self.spawn(self._install(self.automations, news.routine))
+            self._refused.discard(news.routine.id)
+            self.spawn(self._install(self.automations, news.routine.id))
         elif news.standing is not Standing.PROPOSED:
-            self.spawn(self._remove(self.automations, news.routine))
+            self.spawn(self._remove(self.automations, news.routine.id))
 
-    def on_connected(self) -> None:
-        """Make what was accepted while Home Assistant couldn't be reached."""
-        self._refused.clear()
-        for entry in self.entries.values():
-            if entry.standing is Standing.ACCEPTED and entry.mode is Mode.ACT and not entry.elsewhere:
-                assert self.automations is not None  # somebody connected
-                self.spawn(self._install(self.automations, entry.routine))
+    def catch_up(self) -> None:
+        """Do what could not be done when it was asked for: Home Assistant was down, or still starting."""
+        if self.automations is None or not self.automations.reachable:
+            return
+        for routine_id, entry in self.entries.items():
+            if _wants_automation(entry) and not entry.elsewhere and routine_id not in self._refused:
+                self.spawn(self._install(self.automations, routine_id))
+        for routine_id in self._left_over:
+            self.spawn(self._remove(self.automations, routine_id))
 
     def on_registry(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Respect that a resident has deleted an automation of ours."""
+        """Respect that a resident has deleted an automation of ours; make those that are missing."""
         there = {str(r.get("unique_id")) for r in rows if r.get("platform") == "automation"}
         for routine_id, entry in list(self.entries.items()):
             if entry.elsewhere and PREFIX + routine_id not in there:
                 log.info("an automation of ours was deleted: the routine is retired", routine=routine_id)
                 self._take(Dismiss(self.now(), routine_id, "deleted in Home Assistant"))
+        self._refused.clear()  # the home has changed, or this is another Home Assistant
+        self.catch_up()
 
-    async def _install(self, automations: Automations, routine: Routine) -> None:
-        trace = log.bind(routine=routine.id, name=routine.name)
+    async def _install(self, automations: Automations, routine_id: str) -> None:
         async with self._one:
-            if routine.id in self._refused or self._is_installed(routine.id):
+            entry = self.entries.get(routine_id)
+            if entry is None or not _wants_automation(entry) or entry.elsewhere:
                 return
             try:
-                entity_id, before = await automations.create(routine)
+                entity_id, before = await automations.create(entry.routine)
             except (InklingError, TimeoutError) as err:
-                self._refused.add(routine.id)
-                why = str(err) or "Home Assistant took it, and it didn't appear"
-                trace.warning("no automation for this routine: Inkling runs it", why=why)
+                self._could_not(entry.routine, err)
                 return
+            self._complaints.pop(routine_id, None)
             if before is not None:
-                self.engine.keep(Setting(automation_id(routine.id), REPLACED, before))
-            trace.info("automation made", entity=entity_id)
-            entry = self.entries.get(routine.id)
-            if entry is not None and entry.standing is Standing.ACCEPTED:
+                self.engine.keep(Setting(automation_id(routine_id), REPLACED, before))
+            log.info("automation made", routine=routine_id, name=entry.routine.name, entity=entity_id)
+            if self.entries.get(routine_id) is entry and entry.standing is Standing.ACCEPTED:
                 self._take(Adopt(self.now(), entry.routine, entry.mode, elsewhere=True))
 
-    def _is_installed(self, routine_id: str) -> bool:
-        entry = self.entries.get(routine_id)
-        return entry is None or entry.elsewhere
+    def _could_not(self, routine: Routine, err: Exception) -> None:
+        from agent.automations import AutomationError, NotThereError  # noqa: PLC0415 - as above
 
-    async def _remove(self, automations: Automations, routine: Routine) -> None:
+        why = str(err) or "Home Assistant took it, and it didn't appear"
+        if self._complaints.get(routine.id) != why:
+            log.warning(
+                "no automation for this routine: Inkling runs it",
+                routine=routine.id,
+                name=routine.name,
+                why=why,
+            )
+        self._complaints[routine.id] = why
+        if isinstance(err, AutomationError | TimeoutError) and not isinstance(err, NotThereError):
+            self._refused.add(routine.id)
+
+    async def _remove(self, automations: Automations, routine_id: str) -> None:
         async with self._one:
+            entry = self.entries.get(routine_id)
+            self._left_over.discard(routine_id)
+            if entry is not None and _wants_automation(entry):
+                return  # accepted again
             try:
-                await automations.remove(routine.id)
+                await automations.remove(routine_id)
             except InklingError as err:
-                log.warning("could not delete the automation of a routine", routine=routine.id, why=str(err))
+                self._left_over.add(routine_id)
+                log.warning("could not delete the automation of a routine", routine=routine_id, why=str(err))
 
     def _take(self, event: Mined | Adopt | Dismiss) -> None:
         self.engine.take(event)
         self.settle()
+
+
+def _wants_automation(entry: Entry) -> bool:
+    return entry.standing is Standing.ACCEPTED and entry.mode is Mode.ACT

@@ -280,12 +280,40 @@ def test_a_dismissed_routine_stops_and_its_question_goes() -> None:
     assert p.step(Dismiss(T0, "unknown")) == []
 
 
-def test_entities_are_renamed_and_forgotten() -> None:
+def test_a_renamed_entity_takes_its_routine_to_a_new_id() -> None:
     p = accepted(home())
-    p.step(Forget(T0, "light.hall", renamed_to="light.entrance"))
+    p.step(Adopt(T0, COMING, Mode.ACT, elsewhere=True))
+    gone, new = of(RoutineNews, p.step(Forget(T0, "light.hall", renamed_to="light.entrance")))
+    assert (gone.routine.id, gone.standing) == (COMING.id, Standing.RETIRED)
+    assert gone.why == "light.hall is called light.entrance now"
+    assert new.routine == COMING.renamed("light.hall", "light.entrance")
+    assert (new.standing, new.mode, new.elsewhere) == (Standing.ACCEPTED, Mode.ACT, False)
+    p.step(change("light.entrance", "off", 9))
     (suggestion,) = of(Suggestion, door_opens(p, 10))
     assert [a.entity_id for a in suggestion.actions] == ["light.entrance", "switch.radio"]
-    p.step(Forget(T0 + timedelta(minutes=20), "light.entrance"))
+
+
+def test_what_was_refused_stays_refused_under_a_new_name_and_what_is_proposed_is_withdrawn() -> None:
+    refused = home()
+    answer(refused, mined(refused, COMING), Verdict.REJECTED, 1)
+    assert refused.step(Forget(T0, "switch.radio", renamed_to="switch.stereo")) == []
+    assert mined(refused, COMING.renamed("switch.radio", "switch.stereo"), minutes=2) == []
+    proposed = home()
+    (suggestion,) = of(Suggestion, mined(proposed, COMING))
+    closed, _gone = proposed.step(Forget(T0, "switch.radio", renamed_to="switch.stereo"))
+    assert isinstance(closed, Resolution)
+    assert (closed.suggestion_id, closed.status) == (suggestion.id, Status.RESOLVED)
+    assert of(Suggestion, mined(proposed, COMING.renamed("switch.radio", "switch.stereo"), minutes=2))
+
+
+def test_a_forgotten_entity_ends_its_routines() -> None:
+    p = accepted(home(), mode=Mode.ASK)
+    (suggestion,) = of(Suggestion, door_opens(p, 10))
+    closed, news = p.step(Forget(T0 + timedelta(minutes=20), "switch.radio"))
+    assert isinstance(closed, Resolution)
+    assert closed.suggestion_id == suggestion.id
+    assert isinstance(news, RoutineNews)
+    assert (news.standing, news.why) == (Standing.RETIRED, "switch.radio was forgotten")
     assert p.routines.entries == {}
     assert door_opens(p, 30) == []
 

@@ -116,15 +116,16 @@ class FakeDevice:
 class ZigbeeLamp:
     """A light as Zigbee2MQTT publishes it: in its inventory, announced to Home Assistant, JSON payloads.
 
-    `name` is Zigbee2MQTT's, `object_id` the one that Home Assistant gives.
+    `name` is Zigbee2MQTT's, `object_id` the one that Home Assistant gives; not `announced`, it knows nothing.
     """
 
-    def __init__(self, broker: Broker, name: str, object_id: str) -> None:
+    def __init__(self, broker: Broker, name: str, object_id: str, *, announced: bool = True) -> None:
         self.entity_id = f"light.{object_id}"
         self.topic = f"zigbee2mqtt/{name}"
         self.commands: list[bytes] = []
         self._name = name
         self._object_id = object_id
+        self._announced = announced
         self._config_topic = f"homeassistant/light/{object_id}/light/config"
         self._client = Client(broker, f"zigbee-{object_id}")
         self._client.paho.on_message = self._on_command
@@ -164,7 +165,8 @@ class ZigbeeLamp:
         self._client.connect()
         self._client.subscribe(f"{self.topic}/set")
         self._client.publish("zigbee2mqtt/bridge/devices", json.dumps([device]), retain=True)
-        self._client.publish(self._config_topic, json.dumps(config), retain=True)
+        if self._announced:
+            self._client.publish(self._config_topic, json.dumps(config), retain=True)
         self.report("OFF")
         return self
 

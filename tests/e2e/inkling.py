@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.database import Access
+from agent.records import Batch, Document
 from agent.store import Store
 from devices.events import StateChange
 from tests.e2e.lab import HomeAssistant
@@ -22,6 +23,7 @@ TICK_S: Final = 1.0
 PATIENCE: Final = 0.002  # 2.4 s for a door that is otherwise given 20 minutes, 5.4 s for a light
 DAYS: Final = 24
 OPENINGS_A_DAY: Final = 6
+ALL_BUT_DWELL: Final = ("timing", "missing", "conflict", "level", "silent")
 _SETTINGS: Final = """
 tick_s = {tick_s}
 warmup_days = 0
@@ -37,7 +39,7 @@ url = "{database}"
 per_day = 10000
 burst = 1000
 quiet_hours = "off"
-exclude_detectors = ["timing", "missing", "conflict", "level", "silent"]
+exclude_detectors = {exclude}
 [hunches.detectors.dwell]
 p_max = 0.2  # of a few seconds more or less nothing much can be known
 patience = {patience}
@@ -47,7 +49,7 @@ patience = {patience}
 class Inkling(Server):
     """`inkling run`, and what can be read from outside: its command line and its database."""
 
-    def __init__(self, ha: HomeAssistant, folder: Path) -> None:
+    def __init__(self, ha: HomeAssistant, folder: Path, exclude: Sequence[str] = ALL_BUT_DWELL) -> None:
         self.url = f"sqlite:///{folder}/inkling.db"
         self._config = folder / "inkling.toml"
         self._program = str(Path(sys.executable).with_name("inkling"))
@@ -60,6 +62,7 @@ class Inkling(Server):
                 ha_url=ha.url,
                 ha_token=token,
                 database=self.url,
+                exclude=json.dumps(exclude),
                 patience=PATIENCE,
             )
         )
@@ -89,6 +92,16 @@ class Inkling(Server):
         """Return the rows of an entity in the database, oldest first."""
         with closing(Store.open(self.url, access=Access.READ, create=False)) as store:
             return list(store.events(since=since, entities=[entity_id]))
+
+    def remember(self, past: Sequence[StateChange]) -> None:
+        """Write a past into the database, before the first start."""
+        with Store.open(self.url) as store:
+            store.append(Batch(changes=[(seq, change, change.old) for seq, change in enumerate(past, 1)]))
+
+    def routines(self) -> dict[str, Document]:
+        """Return the routines in the database by id."""
+        with closing(Store.open(self.url, access=Access.READ, create=False)) as store:
+            return {document.id: document for document in store.routines()}
 
     def journal(self, kind: str) -> list[dict[str, Any]]:
         """Return the entries of one kind in the database's journal."""
