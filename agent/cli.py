@@ -7,6 +7,7 @@ import typer
 from agent.cli_answers import answers
 from agent.cli_data import backtest_command, forget_command, import_command, record_command
 from agent.cli_explain import explain_command
+from agent.cli_goals import goals
 from agent.cli_routines import routines
 from agent.cli_service import demo_command, doctor_command, mode_command, run_command, status_command
 from agent.cli_trust import trust
@@ -30,6 +31,7 @@ app.command("explain")(explain_command)
 app.command("forget")(forget_command)
 app.add_typer(answers, name="suggestions")
 app.add_typer(routines, name="routines")
+app.add_typer(goals, name="goals")
 app.add_typer(trust, name="trust")
 
 

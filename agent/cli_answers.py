@@ -22,7 +22,7 @@ from agent.cli_output import (
 )
 from agent.clock import Clock
 from agent.database import Access
-from agent.engine import POLICY
+from agent.engine import GOALS, POLICY
 from agent.errors import InklingError
 from agent.policy import Policy
 from agent.records import StoredSuggestion
@@ -193,10 +193,12 @@ def explain(store: Store, prefix: str, *, as_json: bool) -> None:
     commands = store.commands(found.suggestion.id)
     answered = _answers(store, found.suggestion.entity_id)
     effects = policy_of(store).effects(found.suggestion.entity_id)
+    goal = goal_effects(store).get(found.suggestion.context_key)
     body = found.to_dict() | {
         "commands": [{"entity_id": c.entity_id, "state": c.state, "at": c.at.isoformat()} for c in commands],
         "your_answers": answered,
         "effects": effects,
+        "goal": goal,
     }
     if as_json:
         print_json(body)
@@ -219,7 +221,7 @@ def explain(store: Store, prefix: str, *, as_json: bool) -> None:
     ]
     rows += [("you answered", f"{a['answer']} on {a['at'][:16]} to: {a['to']}") for a in answered]
     changed = effect_rows(effects)
-    table("", ("", ""), [*rows, *changed])
+    table("", ("", ""), [*rows, *answer_rows(goal), *changed])
     if changed:
         out.print(f"Take back what your answers changed with: inkling trust reset {s.entity_id}")
 
@@ -231,6 +233,21 @@ def policy_of(store: Store) -> Policy:
         if setting.key == POLICY:
             policy.load(setting.value)
     return policy
+
+
+def goal_effects(store: Store) -> Mapping[str, Any]:
+    """Return what answers have changed, by goal, as the daemon last wrote it."""
+    return next((s.value for s in store.settings() if s.key == GOALS), {})
+
+
+def answer_rows(known: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return what answers have taught about a goal, as (what, value) for people."""
+    if not known or not known["shown"]:
+        return []
+    answers = ", ".join(f"{n} x {outcome}" for outcome, n in known["answers"].items()) or "none yet"
+    rows = [("shown", f"{known['shown']} times; answers: {answers}")]
+    rows += [("worse than silence", f"with a probability of {known['p_worse_than_silence']:.2f}")]
+    return [*rows, ("quiet because", known["why"])] if known["quiet"] else rows
 
 
 def effect_rows(effects: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from agent.suggestions import Action, Kind, Mode, Suggestion
 from hunches.wording import clip
@@ -20,7 +21,7 @@ def implied(finding: Implied, at: datetime) -> Suggestion:
         detector="goal",
         entity_id=finding.actions[0].entity_id,
         title=clip(f"{goal.title}. Do it now?"),
-        evidence={**finding.evidence, "goal": goal.to_dict(), "probability": finding.probability},
+        evidence=plain({**finding.evidence, "goal": goal.to_dict(), "probability": finding.probability}),
         actions=tuple(
             Action(a.entity_id, a.state, targets=tuple(a.attributes.items())) for a in finding.actions
         ),
@@ -37,6 +38,13 @@ def implied(finding: Implied, at: datetime) -> Suggestion:
     )
 
 
+def plain(value: Any) -> Any:
+    """Return it as JSON would give it back: a suggestion that holds it equals itself after a restart."""
+    if isinstance(value, Mapping):
+        return {key: plain(of) for key, of in value.items()}
+    return [plain(of) for of in value] if isinstance(value, list | tuple) else value
+
+
 def goal_proposed(goal: Goal, at: datetime) -> Suggestion:
     """Return the note that a goal is believed from now on."""
     lead = goal.steps[0].evidence
@@ -45,7 +53,7 @@ def goal_proposed(goal: Goal, at: datetime) -> Suggestion:
         detector="goal",
         entity_id=goal.first.target,
         title=clip(f"{goal.title}."),
-        evidence={"goal": goal.to_dict()},
+        evidence=plain({"goal": goal.to_dict()}),
         actions=tuple(Action(s.pattern.target, s.pattern.verb) for s in goal.steps),
         mode=Mode.ASK,
         score=lead.probability if lead else 0.0,

@@ -1,0 +1,186 @@
+"""Latent goals in the pipeline: offered, withdrawn, quiet after two refusals, and why."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+
+from agent.pipeline import Pipeline
+from agent.policy import Policy, PolicyConfig
+from agent.requests import Control, Feedback, HomeMode
+from agent.suggestions import (
+    Command,
+    GoalNews,
+    Kind,
+    Output,
+    Resolution,
+    Standing,
+    Status,
+    Suggestion,
+    Verdict,
+    Weighed,
+)
+from devices.events import Origin
+from tests.agent.toys import change, pipeline, tick
+
+T = TypeVar("T", bound=Output)
+
+TV, LAMP = "media_player.tv", "light.lamp"
+DAY = 24 * 60
+
+
+def of(kind: type[T], out: Iterable[Output]) -> list[T]:
+    return [o for o in out if isinstance(o, kind)]
+
+
+def home(**config: object) -> Pipeline:
+    settings = {"quiet_hours": None, **config}
+    return Pipeline(pipeline().calendar, [], Policy(PolicyConfig(**settings)))  # type: ignore[arg-type]
+
+
+def live(p: Pipeline, days: int = 24) -> list[Output]:
+    """Live through days with a film on every other evening: the lamp goes on two minutes after it begins."""
+    out: list[Output] = []
+    for entity_id in (TV, LAMP):
+        out += p.step(change(entity_id, "off", -30))
+    for day in range(days):
+        evening = day * DAY + 9 * 60 + day * 7 % 50  # about seven, as the first hour is ten
+        out += p.step(change("light.hall", "on", day * DAY))
+        out += p.step(change("light.hall", "off", day * DAY + 5))
+        out += p.step(change("light.hall", "on", evening - 20))
+        out += p.step(change("light.hall", "off", evening - 15))
+        if day % 2 == 0:
+            out += film(p, evening)
+        for hour in range(24):  # a tick an hour is enough here; at four, one a minute: there it learns
+            minutes = [60 * hour + m for m in (range(60) if hour == 18 else (59,))]  # 04:00 is 18 h after ten
+            for m in minutes:
+                if day * DAY + m > evening + 200 or m < 9 * 60:
+                    out += p.step(tick(day * DAY + m)) if m >= 13 * 60 else []
+    return out
+
+
+def film(p: Pipeline, minute: float, *, lamp: bool = True) -> list[Output]:
+    out = p.step(change(TV, "playing", minute))
+    if lamp:
+        out += p.step(change(LAMP, "on", minute + 2))
+        out += p.step(change(LAMP, "off", minute + 110))
+    return out + p.step(change(TV, "off", minute + 112))
+
+
+@pytest.fixture(scope="module")
+def learned() -> str:
+    p = home()
+    out = live(p)
+    proposed = [n for n in of(GoalNews, out) if n.standing is Standing.PROPOSED]
+    assert any("lamp" in str(n.goal["title"]).lower() for n in proposed), "a home that has learned the goal"
+    return json.dumps(p.to_dict())
+
+
+def again(learned: str, **config: object) -> Pipeline:
+    p = home(**config)
+    p.load(json.loads(learned))
+    p.policy.tick(tick(24 * DAY).at)
+    return p
+
+
+def by_goal(p: Pipeline, suggestion: Suggestion) -> Counter[str]:
+    return Counter(p.goals.effects()[suggestion.context_key]["answers"])
+
+
+LATER = 24 * DAY + 9 * 60
+
+
+def begun(p: Pipeline, minute: float) -> list[Output]:
+    return p.step(change(TV, "playing", minute))
+
+
+def test_a_first_action_offers_what_follows(learned: str) -> None:
+    weighed, suggestion = begun(again(learned), LATER)
+    assert isinstance(suggestion, Suggestion)
+    assert suggestion.kind is Kind.GOAL
+    assert [(a.entity_id, a.state) for a in suggestion.actions] == [(LAMP, "on")]
+    assert suggestion.title.endswith("Do it now?")
+    assert suggestion.evidence["steps"][0]["n"] >= 10  # a film on every other of 24 evenings
+    assert isinstance(weighed, Weighed)
+    assert weighed.suggestion_id == suggestion.id
+    assert 0.0 < weighed.decision["propensity"] <= 1.0
+    assert Suggestion.from_dict(json.loads(json.dumps(suggestion.to_dict()))) == suggestion
+
+
+def test_yes_does_it(learned: str) -> None:
+    p = again(learned)
+    (suggestion,) = of(Suggestion, begun(p, LATER))
+    out = p.step(Feedback(suggestion.id, Verdict.ACCEPTED, tick(LATER + 1).at))
+    assert [(c.entity_id, c.state) for c in of(Command, out)] == [(LAMP, "on")]
+
+
+def test_what_the_resident_does_is_not_offered_any_more(learned: str) -> None:
+    p = again(learned)
+    (suggestion,) = of(Suggestion, begun(p, LATER))
+    before = by_goal(p, suggestion)
+    (closed,) = of(Resolution, p.step(change(LAMP, "on", LATER + 1)))
+    assert (closed.suggestion_id, closed.status) == (suggestion.id, Status.RESOLVED)
+    assert by_goal(p, suggestion) == before + Counter(by_hand=1)
+
+
+def test_rejected_twice_it_is_quiet_and_says_why(learned: str) -> None:
+    p, shown = again(learned), 0
+    goal = ""
+    for evening in range(12):
+        minute = LATER + evening * DAY
+        for suggestion in of(Suggestion, begun(p, minute)):
+            shown += 1
+            goal = suggestion.context_key
+            p.step(Feedback(suggestion.id, Verdict.REJECTED, tick(minute + 1).at))
+        p.step(change(TV, "off", minute + 60))
+        p.step(tick(minute + 61))
+    assert 1 <= shown <= 3
+    known = p.goals.effects()[goal]
+    assert known["quiet"]
+    assert f"{shown} reject" in known["why"]
+
+
+@pytest.mark.parametrize("config", [{"exclude_entities": ("light.*",)}, {"exclude_detectors": ("goal",)}])
+def test_the_settings_are_respected(learned: str, config: dict[str, object]) -> None:
+    assert of(Suggestion, begun(again(learned, **config), LATER)) == []
+
+
+def test_nothing_is_offered_on_holiday_or_to_an_automation(learned: str) -> None:
+    away = again(learned)
+    away.step(Control(tick(LATER - 1).at, mode=HomeMode.VACATION))
+    assert of(Suggestion, begun(away, LATER)) == []
+    automated = again(learned)
+    played = replace(change(TV, "playing", LATER), origin=Origin.AUTOMATION)
+    assert of(Suggestion, automated.step(played)) == []
+
+
+def test_an_offer_that_nobody_answers_ends(learned: str) -> None:
+    p = again(learned)
+    (suggestion,) = of(Suggestion, begun(p, LATER))
+    before = by_goal(p, suggestion)
+    (closed,) = of(Resolution, p.step(tick(LATER + 30)))
+    assert (closed.suggestion_id, closed.status) == (suggestion.id, Status.EXPIRED)
+    assert by_goal(p, suggestion) == before + Counter(ignored=1)
+
+
+def test_a_snapshot_goes_on_alike(learned: str) -> None:
+    p = again(learned)
+    begun(p, LATER)
+    other = home()
+    other.load(json.loads(json.dumps(p.to_dict())))
+    assert other.step(change(LAMP, "on", LATER + 1)) == p.step(change(LAMP, "on", LATER + 1))
+    assert other.to_dict() == p.to_dict()
+
+
+def test_in_a_backtest_every_occasion_is_offered() -> None:
+    out = live(home(trial=True), days=30)
+    proposed = of(Suggestion, out)
+    first = next(s for s in proposed if s.kind is Kind.GOAL_PROPOSED)
+    fired = [s for s in proposed if s.kind is Kind.GOAL]
+    assert fired
+    assert all(s.raised_at >= first.raised_at for s in fired)
