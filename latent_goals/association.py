@@ -17,6 +17,7 @@ ANY: Final = "any"
 _DAYPARTS: Final = ("night", "morning", "afternoon", "evening")
 _CONTROLS: Final = 12  # other days that an occasion is compared with
 _REACH_DAYS: Final = 21  # how far they lie from it at most
+_CLEAR_DAYS: Final = 10  # and those clear of it: dusk shifts by up to four minutes a day, less than an hour
 _MOST: Final = 80  # occasions that count, the last ones
 _QUARTER_S: Final = 21600
 _APART: Final = 4  # horizons between a first action and a time that is clear of it
@@ -181,12 +182,13 @@ class Occasions:
         """Return the times to compare an occasion with, so many horizons apart from the first action."""
         key = (at, apart)
         if key not in self._controls:
-            self._controls[key] = tuple(islice(self._like(at, apart * self.horizon_s), _CONTROLS))
+            reach = _REACH_DAYS if apart == 1 else _CLEAR_DAYS
+            self._controls[key] = tuple(islice(self._like(at, apart * self.horizon_s, reach), _CONTROLS))
         return self._controls[key]
 
-    def _like(self, at: int, apart_s: int) -> Iterator[int]:
+    def _like(self, at: int, apart_s: int, reach: int) -> Iterator[int]:
         kind = weekend(at)
-        for days in range(1, _REACH_DAYS + 1):
+        for days in range(1, reach + 1):
             for other in (at - days * DAY_S, at + days * DAY_S):
                 if other + apart_s > self._now or weekend(other) != kind:
                     continue

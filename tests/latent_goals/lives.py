@@ -58,10 +58,11 @@ class Life:
         self.found += found
         return found
 
-    def act(self, entity_id: str, state: str, at: datetime, origin: Origin | None = None, **attributes: Any) -> list[Finding]:  # fmt: skip
-        return self.step(
-            StateChange(entity_id, state, at, at, attributes=attributes, origin=origin or self.origin)
-        )
+    def act(
+        self, entity_id: str, state: str, at: datetime, origin: Origin | None = None, **attributes: Any
+    ) -> list[Finding]:
+        caused = origin or self.origin
+        return self.step(StateChange(entity_id, state, at, at, attributes=attributes, origin=caused))
 
     def days(
         self, n: int, day: Callable[[int, Random], Iterable[Act]], *, seed: int = 1, start: int = 0
@@ -111,9 +112,8 @@ class Life:
 
     def pairs(self) -> set[tuple[str, str]]:
         """Return the entities of which one was said to imply the other."""
-        return {
-            (a[0], f[0]) for goal in self.goals.established.values() for a, f in self.goals.serves(goal, self.home)
-        }  # fmt: skip
+        goals = self.goals.established.values()
+        return {(a[0], f[0]) for goal in goals for a, f in self.goals.serves(goal, self.home)}
 
 
 def usual(rng: Random) -> list[Act]:
