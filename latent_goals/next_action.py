@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from latent_goals.circumstances import View, X, gap_of, history_of, sensors_on, views
 from latent_goals.counted import Counts, Row
 from latent_goals.feasible import Feasible, Parse, entity_and_state
 from latent_goals.lifts import Ladder
+from latent_goals.pool import Ballot, Pool
 from latent_goals.weighing import Column, Weights
 
 Event = tuple[X, Hashable]
-Prediction = tuple[dict[Hashable, float], list[Column]]  # distribution, and what it was made from
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A distribution over the known actions, and what it was made from."""
+
+    p: dict[Hashable, float]
+    base: dict[Hashable, float]
+    ballots: list[Ballot]
+    columns: list[Column]
+
 
 CONCENTRATION: Final = 4.0  # imagined events of the coarser context in each finer one
 UNSEEN: Final = 0.5  # imagined events of each known action
@@ -24,12 +36,9 @@ RANKS: Final = ((0, 0), (1, 1), (2, 2), (3, 4), (5, 8), (9, 15))  # actions ago
 NEAR: Final = ((1, 1), (2, 3), (4, 99))  # entities ago
 RESCALE: Final = 1e12  # weights start over before floats lose precision
 
-# Mean and precision of the weights before anything is learned: the last actions are trusted, the longer the
-# less, other contexts a third; habits of no action in particular start from nothing and learn faster.
-FIRST_WEIGHTS: Final = {
-    "": (0.3, 40.0), "last 1": (1.0, 40.0), "last 2": (0.8, 40.0), "last 3": (0.6, 40.0),
-    "last 4": (0.4, 40.0), "pause": (0.5, 40.0), "sensors": (0.15, 40.0), "~": (0.0, 8.0),
-}  # fmt: skip
+# Mean and precision of the weights before anything is learned: the pool as it is, lifts a little; habits of
+# no action in particular learn faster.
+FIRST_WEIGHTS: Final = {"": (0.1, 20.0), "pool": (1.0, 20.0), "~": (0.0, 8.0)}
 
 
 class NextAction:
@@ -103,6 +112,7 @@ class NextAction:
         self._recent = Row()
         self._counts = Counts(max_contexts=max_contexts, max_values=64)
         self._feasible = Feasible(parse)
+        self._pool = Pool()
         self._weights = Weights(FIRST_WEIGHTS)
         self._new, self._events = 0.5, 1.0  # first times, and events, of late
         self._latest: tuple[X, Prediction] | None = None  # learning what was just predicted is half the work
@@ -111,35 +121,46 @@ class NextAction:
         """Return the probability of each known action to be the next; they sum to 1."""
         prediction = self._predict(x)
         self._latest = (dict(x), prediction)
-        p = prediction[0]
+        p = prediction.p
         novel = self._new / self._events
         share = novel / max(len(p), 1)
         return {action: (1.0 - novel) * value + share for action, value in p.items()}
 
     def learn_one(self, x: X, y: Hashable) -> None:
         """Learn that `y` was done in circumstances `x`."""
-        p, columns = self._latest[1] if self._latest and self._latest[0] == x else self._predict(x)
+        found = self._latest[1] if self._latest and self._latest[0] == x else self._predict(x)
         self._latest = None
-        known = y in self._actions.weights
-        if y in p:
-            self._weights.learn_one(p, columns, y)
-        self._new = NOVEL * self._new + (not known and y not in p)
+        if y in found.p:
+            self._pool.learn_one(found.base, found.ballots, y, self._unit)
+            self._weights.learn_one(found.p, found.columns, y)
+        self._new = NOVEL * self._new + (y not in found.p)
         self._events = NOVEL * self._events + 1.0
         self._count(x, y)
 
     def fit(self, streams: Iterable[Iterable[Event]]) -> NextAction:
         """Learn from other homes' streams of (x, y), and return itself; its own counts stay."""
         others = self.prior or self._empty()
-        weights = self._weights.copy()
+        weights, pool = self._weights.copy(), self._pool.copy()
         for stream in streams:
             home, events = self._empty(), list(stream)
-            home.prior, home._weights = others, weights  # what it learns of weights, the next one knows
+            home.prior, home._weights, home._pool = (
+                others,
+                weights,
+                pool,
+            )  # what one learns, the next one knows
             for x, y in events:
                 home.learn_one(x, y)
             for x, y in events:
                 others.learn_one(x, y)
-        self.prior, self._weights = others, weights
+        self.prior, self._weights, self._pool = others, weights, pool
+        self._latest = None
         return self
+
+    def newcomer(self) -> NextAction:
+        """Return a model of a home unknown so far, with the same prior; it is shared, not copied."""
+        home = self._empty()
+        home.prior, home._weights, home._pool = self.prior, self._weights.copy(), self._pool.copy()
+        return home
 
     def _empty(self) -> NextAction:
         return NextAction(
@@ -150,16 +171,18 @@ class NextAction:
         )
 
     def _predict(self, x: X) -> Prediction:
-        """Return the distribution over known actions, and what it was made from."""
         base = self._base(x)
         if not base:
-            return {}, []
-        columns = self._columns(x, base)
-        on = x.get("open")
+            return Prediction({}, {}, [], [])
+        seen = [(view, *self._look_up(view)) for view in views(x)]
+        ballots = [(view.kind, weights, total) for view, weights, total in seen if total > 0.0]
+        columns: list[Column] = [("pool", self._pool.lifts(base, ballots, self._unit))]
+        columns += self._columns(x, base, seen)
+        possible, on = base, x.get("open")
         if isinstance(on, Collection):
             odds = self._feasible.odds
-            base = {action: value * odds(action, on) for action, value in base.items()}
-        return self._weights.apply(base, columns), columns
+            possible = {action: value * odds(action, on) for action, value in base.items()}
+        return Prediction(self._weights.apply(possible, columns), base, ballots, columns)
 
     def _base(self, x: X) -> dict[Hashable, float]:
         """Return how often each action happens, whatever the circumstances."""
@@ -175,12 +198,16 @@ class NextAction:
         total = sum(base.values())
         return {a: value / total for a, value in base.items()}
 
-    def _columns(self, x: X, base: Mapping[Hashable, float]) -> list[Column]:
+    def _columns(
+        self,
+        x: X,
+        base: Mapping[Hashable, float],
+        seen: Iterable[tuple[View, Mapping[Hashable, float], float]],
+    ) -> list[Column]:
         ladder = Ladder(base, concentration=CONCENTRATION * self._unit)
-        columns: list[Column] = []
-        for view in views(x):
-            weights, total = self._look_up(view)
-            columns.append((view.kind, ladder.lift(view.kind, weights, total, view.within)))
+        columns: list[Column] = [
+            (view.kind, ladder.lift(view.kind, weights, total, view.within)) for view, weights, total in seen
+        ]
         columns.append(("sensors", self._sensors(x, ladder)))
         columns += self._lately(x, base)
         columns += [(f"~{name}", {a: 1.0 for a in actions if a in base}) for name, actions in self._habits(x)]
@@ -283,6 +310,7 @@ class NextAction:
             "recent": self._recent.to_list(),
             "counts": self._counts.to_list(),
             "feasible": self._feasible.to_list(),
+            "pool": self._pool.to_dict(),
             "weights": self._weights.to_dict(),
             "novelty": [self._new, self._events],
             "prior": self.prior.to_dict() if self.prior else None,
@@ -295,6 +323,7 @@ class NextAction:
         self._recent = Row.from_list(data["recent"])
         self._counts.load(data["counts"])
         self._feasible.load(data["feasible"])
+        self._pool.load(data["pool"])
         self._weights.load(data["weights"])
         self._latest = None
         self._new, self._events = data["novelty"]
