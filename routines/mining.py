@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from devices.context import Calendar
 from devices.events import StateChange
 from routines.candidates import candidates
+from routines.coincidence import Coincidence
 from routines.conditions import infer
+from routines.cues import after_cues
 from routines.guard import benjamini_hochberg
-from routines.habits import Habit, Habits, is_walk, overlap
+from routines.habit import Habit, is_walk, overlap, recollect
+from routines.habits import Habits
 from routines.history import History
 from routines.naming import name_of
 from routines.routine import Evidence, Routine
+from routines.runs import Runs
 from routines.sessions import sessions
 from routines.triggers import proposals, sun_times
 from routines.validation import ASK_FIRST, BY_ITSELF, Outcome, Score, backtest, score
 
 MOST_DAYS: Final = 28
 """Of the last days, at most so many are held out; a third of them all where there are fewer."""
+
+LEAST_DAYS: Final = 6
+"""Days begun; with fewer there is nothing to compare with."""
 
 FALSE_SHARE: Final = 0.01
 """Of habits that pass the guard, at most this share may be chance (Benjamini-Hochberg)."""
@@ -72,15 +79,19 @@ def mine(
     changes: Iterable[StateChange],
     calendar: Calendar,
     *,
+    until: datetime | None = None,
     include_unknown: bool = False,
     progress: Progress | None = None,
 ) -> MiningResult:
     """Find routines in a home's changes, in the order in which they came.
 
     Habits are mined, and triggers and conditions chosen, on the first days; the last ones decide what is
-    worth proposing, by a backtest with the same matcher that runs the routine later. `include_unknown`:
-    changes whose origin isn't known count as a person's. Nothing here is random.
+    worth proposing, by a backtest with the same matcher that runs the routine later. A week is the least.
+    `until`: what comes later is left out. `include_unknown`: changes whose origin isn't known count as a
+    person's. `progress` is told the stage, and the share that is done. Nothing here is random.
     """
+    if until is not None:
+        changes = (c for c in changes if c.changed_at < until)
     miner = _Miner(History(changes, calendar, include_unknown=include_unknown), progress or _silent)
     return miner.run(include_unknown=include_unknown)
 
@@ -100,7 +111,7 @@ class _Miner:
     def run(self, *, include_unknown: bool) -> MiningResult:
         days = self.whole.days
         held_out = min(MOST_DAYS, len(days) // 3)
-        if len(days) < 6 or not self.whole.actions:
+        if len(days) < LEAST_DAYS or not self.whole.actions:
             return MiningResult((), self.counts)
         self.split = self.whole.day_start(days[-held_out])
         self.progress("reading", 0.1)
@@ -121,27 +132,36 @@ class _Miner:
 
     def habits(self) -> list[Habit]:
         """Return habits that chance doesn't explain, each action in one of them."""
-        finder = Habits(self.fit)
+        guard = Coincidence(self.fit)
+        runs = Runs(guard)
+        finder = Habits(guard, runs)
         sifted = candidates(sessions(self.fit.actions))
         found: list[Habit] = []
+        chance = Habit((), ())  # the rarest of what chance explains
         parts = 0
-        for seed in [*finder.pairs(c.items for c in sifted.found), *finder.runs]:
+        for seed in [*finder.pairs(c.items for c in sifted.found), *runs.found]:
             if any(overlap(seed, habit) > _PART for habit in found):
                 parts += 1
                 continue
-            for habit in _grown(finder, seed):
-                limit = FALSE_SHARE * (len(found) + 1) / finder.tests
+            for habit in _grown(finder, runs, seed):
+                limit = FALSE_SHARE * (len(found) + 1) / guard.tests
                 if habit.p <= limit and not is_walk(habit):  # what chance explains hides nothing
                     parts += _add(found, habit)
-        for single in finder.after_cues():
+                elif habit.p < chance.p:
+                    chance = habit
+        for single in after_cues(guard):
             if any(overlap(single, habit) > _PART for habit in found if len(habit.items) > 1):
                 parts += 1
             else:
                 found.append(single)
-        q_values = benjamini_hochberg([h.p for h in found], finder.tests)
+        q_values = benjamini_hochberg([h.p for h in found], guard.tests)
         kept = [h for h, q in zip(found, q_values, strict=True) if q <= FALSE_SHARE]
         self.q = {id(h): q for h, q in zip(found, q_values, strict=True)}
-        self.count(candidates=finder.tests, coincidences=finder.tests - parts - len(kept), parts=parts)
+        if not kept and (near := min([*found, chance], key=lambda h: h.p)).items:
+            steps = " and ".join(f"{i.entity_id} {i.state}" for i in near.items)
+            times = len(near.occurrences)
+            self.count(nearest=f"{steps}, {times} times; by chance with a probability of {near.p:.2g}")
+        self.count(candidates=guard.tests, coincidences=guard.tests - parts - len(kept), parts=parts)
         return kept
 
     # ---------------------------------------------------------------------------------- triggers
@@ -182,7 +202,7 @@ class _Miner:
         routines: list[Routine] = []
         covered: set[tuple[str, float]] = set()
         for tried in sorted(chosen, key=lambda t: (-t.pooled.worth(ASK_FIRST), t.routine.id)):
-            routine = self.finished(tried.habit, tried.routine, tried.proof)
+            routine = self.finished(tried)
             if not tried.proven:
                 self.count(unproven=self.counts.unproven + 1)
                 self.missed(routine)
@@ -193,37 +213,45 @@ class _Miner:
                 routines.append(routine)
         return routines
 
-    def finished(self, habit: Habit, routine: Routine, result: Score) -> Routine:
-        clock = self.whole.clock
-        dates = sorted({date.fromordinal(clock(t)[0]).isoformat() for t in habit.starts})
+    def finished(self, tried: _Tried) -> Routine:
+        """Return a routine with its name and its evidence."""
+        whole = self.whole
+        habit = recollect(tried.habit, whole)
+        dates = sorted({date.fromordinal(whole.clock(t)[0]).isoformat() for t in habit.starts})
+        since = self.split.timestamp()
+        missed = [
+            o
+            for o in habit.occurrences
+            if min(o.values()) >= since and not any((i.entity_id, t) in tried.saved for i, t in o.items())
+        ]
         evidence = Evidence(
             dates=tuple(dates),
-            opportunities=0,
-            p=habit.p,
-            q=self.q[id(habit)],
-            wins=int(result.wins),
-            losses=int(result.losses),
-            missed=0,
+            opportunities=int(tried.learned.wins + tried.learned.losses),
+            p=tried.habit.p,
+            q=self.q[id(tried.habit)],
+            wins=int(tried.proof.wins),
+            losses=int(tried.proof.losses),
+            missed=len(missed),
             held_out=(
-                self.split.astimezone(self.whole.calendar.zone).date().isoformat(),
-                date.fromordinal(self.whole.days[-1]).isoformat(),
+                self.split.astimezone(whole.calendar.zone).date().isoformat(),
+                date.fromordinal(whole.days[-1]).isoformat(),
             ),
         )
-        return replace(routine, name=name_of(routine, self.whole.names), evidence=evidence)
+        return replace(tried.routine, name=name_of(tried.routine, whole.names), evidence=evidence)
 
     def missed(self, routine: Routine) -> None:
-        """Keep the nearest miss for the explanation."""
+        """Keep the nearest miss for the explanation: the first, as they come in order."""
         e = routine.evidence
         if not self.counts.nearest:
-            self.counts = replace(self.counts, nearest=f"{routine.name} ({e.wins}:{e.losses})")
+            self.count(nearest=f"{routine.name} (right {e.wins} times, not needed {e.losses} times)")
 
 
-def _grown(finder: Habits, seed: Habit) -> list[Habit]:
+def _grown(finder: Habits, runs: Runs, seed: Habit) -> list[Habit]:
     if len({item.entity_id for item in seed.items}) == 1:
         return [seed]  # a run; meanwhile life goes on
-    grown = [finder.with_ends(finder.grow(one)) for one in finder.by_hour(seed)]
+    grown = [runs.with_ends(finder.grow(one)) for one in finder.by_hour(seed)]
     if len({frozenset(h.items) for h in grown}) < len(grown):
-        grown = [finder.with_ends(finder.grow(seed))]
+        grown = [runs.with_ends(finder.grow(seed))]
     return grown
 
 
@@ -275,6 +303,3 @@ class _Tried:
         """Return what is best first: what may run by itself, what may be offered, and what saves most."""
         by_itself = self.proven and self.pooled.sure > BY_ITSELF
         return self.proven, by_itself, self.pooled.worth(BY_ITSELF if by_itself else ASK_FIRST)
-
-
-__all__ = ["UTC", "Accounting", "MiningResult", "mine"]

@@ -11,7 +11,7 @@ from typing import Final
 
 from routines.actions import Item
 from routines.conditions import WEEKDAYS, WEEKEND, unrolled
-from routines.habits import LEAST_HITS, Habit
+from routines.habit import LEAST_HITS, Habit
 from routines.history import History
 from routines.matching import SunTimes
 from routines.routine import (
