@@ -35,6 +35,7 @@ class _Found:
     high: bool
     limit: float
     held_s: float  # 0: a reading far beyond all others
+    value: float = 0.0  # that reading
 
 
 class Level:
@@ -45,6 +46,8 @@ class Level:
     it was before. Sensors that count (energy, water) are judged by what
     they add in a quarter of an hour. Batteries, signal strengths, clocks, and the weather are left out. A
     sensor that stopped reporting holds its last level: that is noticed where the level is an unusual one.
+
+    Three far readings in a row are told at the third, as the next one may be normal again.
 
     Memory: about 170 numbers for each sensor. A change costs O(1), a tick O(1), one in fifteen O(sensors).
 
@@ -97,7 +100,7 @@ class Level:
     def score_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> Iterable[Finding]:
         """Return the levels that have become out of character by now, and those that are back."""
         if isinstance(event, StateChange):
-            return ()
+            return self._confirmed(event, home, context)
         out: list[Finding] = []
         if self._raised:
             out += [Clear(self.name, e, "is back in its usual range") for e in self._back()]
@@ -105,6 +108,18 @@ class Level:
             since = event.at.astimezone(context.local.tzinfo)
             out += [self._hunch(e, f, since, home) for e, f in self._found(event).items()]
         return out
+
+    def _confirmed(self, change: StateChange, home: HomeState, context: Context) -> tuple[Hunch, ...]:
+        """Return what the third far reading in a row says: the next may be normal again."""
+        if change.entity_id not in self._far or change.new in NOT_A_STATE or not change.trains:
+            return ()
+        entity_id, value = change.entity_id, number(change.new)
+        sensor = self._sensors[entity_id]
+        if value is None or not sensor.reach.confirms(value) or not self._may_tell(entity_id):
+            return ()
+        found = _far_away(sensor.reach, value)
+        since = change.changed_at.astimezone(context.local.tzinfo)
+        return (self._hunch(entity_id, found, since, home),) if found.score >= self.threshold else ()
 
     def _is_due(self, tick: Tick) -> bool:
         """Whether a quarter of an hour is over, and only one."""
@@ -114,9 +129,8 @@ class Level:
         at, found = tick.at.timestamp(), {}
         for entity_id in sorted(self._far):
             reach = self._sensors[entity_id].reach
-            score, high = reach.score_one(at), reach.value > reach.high
-            if score >= self.threshold and self._may_tell(entity_id):
-                found[entity_id] = _Found(score, high, reach.high if high else reach.low, 0.0)
+            if reach.score_one(at) >= self.threshold and self._may_tell(entity_id):
+                found[entity_id] = _far_away(reach, reach.value)
         for entity_id, sensor in self._sensors.items() if self._is_due(tick) else ():
             excess = sensor.gauge.excess() if self._may_tell(entity_id) else None
             if entity_id not in found and excess is not None and excess.score >= self.threshold:
@@ -142,7 +156,7 @@ class Level:
         measure = _measure(entity_id, home)
         say = _Say(measure.unit if measure else "", digits_of(known.state) if known else 2)
         low, high = gauge.usual
-        value = gauge.value if gauge.value is not None else reach.value
+        value = gauge.value if found.held_s and gauge.value is not None else found.value
         where = f"{'above' if found.high else 'below'} {say(found.limit)}"
         short = f"{where} for {duration(found.held_s)}" if found.held_s else f"at {say(value)}"
         past = f"in {reach.n} readings it was always between {say(reach.low)} and {say(reach.high)}"
@@ -166,7 +180,7 @@ class Level:
                 "usual": [round(low, 4), round(high, 4)],
                 "readings": reach.n,
                 "days": gauge.days,
-                "contributions": self._contributions(sensor, found, at),
+                "contributions": _contributions(sensor, found),
                 "p": float(f"{10**-found.score:.3g}"),
                 "threshold": self.threshold,
             },
@@ -177,18 +191,15 @@ class Level:
             clears_itself=True,
         )
 
-    def _contributions(self, sensor: _Sensor, found: _Found, at: datetime) -> dict[str, float]:
-        excess = sensor.gauge.excess() if found.held_s else None
-        if excess is None:
-            return sensor.reach.contributions(at.timestamp())
-        return sensor.gauge.contributions(excess)
-
     # -- learning ---------------------------------------------------------------------------------
 
     def learn_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> None:
         """Follow a sensor's level, and learn its extremes when the day is over."""
         if isinstance(event, StateChange):
             if event.entity_id.startswith("sensor."):
+                for hunch in self._confirmed(event, home, context):
+                    reach = self._sensors[event.entity_id].reach
+                    self._tell(event.entity_id, _far_away(reach, hunch.evidence["value"]))
                 self._read(event, home)
             return
         if self._raised:
@@ -196,10 +207,13 @@ class Level:
                 del self._raised[entity_id]
         if self._far or self._is_due(event):
             for entity_id, found in self._found(event).items():
-                self._raised[entity_id] = found
-                self._sensors[entity_id].gauge.odd_today = True
+                self._tell(entity_id, found)
         if _quarter(event.at) != self._quarter:
             self._advance(event, context)
+
+    def _tell(self, entity_id: str, found: _Found) -> None:
+        self._raised[entity_id] = found
+        self._sensors[entity_id].gauge.odd_today = True
 
     def _advance(self, tick: Tick, context: Context) -> None:
         due, quarter, day = self._is_due(tick), _quarter(tick.at), context.local.toordinal()
@@ -292,6 +306,16 @@ class Level:
         self._far = set(data["far"])
         self._raised = {e: _Found(*f) for e, f in data["raised"].items()}
         self._quarter, self._day = data["time"]
+
+
+def _far_away(reach: Reach, value: float) -> _Found:
+    high = value > reach.high
+    return _Found(reach.surprise(value), high, reach.high if high else reach.low, 0.0, value)
+
+
+def _contributions(sensor: _Sensor, found: _Found) -> dict[str, float]:
+    excess = sensor.gauge.excess() if found.held_s else None
+    return sensor.gauge.contributions(excess) if excess else sensor.reach.contributions(found.value)
 
 
 @dataclass(frozen=True, slots=True)

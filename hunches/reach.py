@@ -58,12 +58,23 @@ class Reach:
         """Return -log10 p of the last reading, if it is far outside and confirmed by now."""
         if self._since is None or not (self._count >= CONFIRMED or at - self._since >= CONFIRMED_S):
             return 0.0
-        return log10(self.n + 1.0) + _TAIL * log10(1.0 + self.beyond(self.value))
+        return self.surprise(self.value)
 
-    def contributions(self, at: float) -> dict[str, float]:
-        """Return what adds how much to the score (Shapley values: the two are independent)."""
-        score, distance = self.score_one(at), _TAIL * log10(1.0 + self.beyond(self.value))
-        return {"readings so far": round(score - distance, 3), "distance": round(distance, 3)}
+    def surprise(self, value: float) -> float:
+        """Return -log10 p of a reading, confirmed or not."""
+        return sum(self._parts(value))
+
+    def confirms(self, value: float) -> bool:
+        """Whether a reading would be the one that confirms the far ones before it."""
+        return self._since is not None and self._count + 1 == CONFIRMED and self.beyond(value) > self.far
+
+    def contributions(self, value: float) -> dict[str, float]:
+        """Return what adds how much to the surprise (Shapley values: the two are independent)."""
+        readings, distance = self._parts(value)
+        return {"readings so far": round(readings, 3), "distance": round(distance, 3)}
+
+    def _parts(self, value: float) -> tuple[float, float]:
+        return log10(self.n + 1.0), _TAIL * log10(1.0 + self.beyond(value))
 
     def learn_one(self, value: float, at: float) -> None:
         """Take a reading."""

@@ -131,6 +131,22 @@ def test_a_far_reading_that_stands_is_told_in_minutes() -> None:
     assert parts["distance"] == pytest.approx(2.0 * log10(1.0 + 94.0 / 10.5), abs=0.2)
 
 
+def test_three_far_readings_within_a_minute_are_told_and_over() -> None:
+    cellar = learned()
+    for value in ("85.0", "86.0"):
+        cellar.report(value)
+    assert cellar.hunches == []
+    cellar.report("87.0")
+    (hunch,) = cellar.hunches
+    assert hunch.evidence["value"] == 87.0
+    assert "is at 87.0 °C" in hunch.title
+    assert sum(hunch.evidence["contributions"].values()) == pytest.approx(hunch.score, abs=0.01)
+    cellar.report("-18.0")
+    cellar.wait(2)
+    assert [f.entity_id for _, f in cellar.found if isinstance(f, Clear)] == [FREEZER]
+    assert len(cellar.hunches) == 1
+
+
 def test_a_sensor_that_hangs_at_an_unusual_value() -> None:
     cellar = learned()
     cellar.report("-17.1")
