@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, replace
 from functools import cache, partial
+from statistics import fmean
 from typing import Any, Final
 
 from devices.state import HomeState
@@ -14,7 +15,7 @@ from latent_goals.chains import chains, steps_of
 from latent_goals.goal import Goal, Pattern, Proposed, Retired, Step
 from latent_goals.implications import Candidate, Edge, Rules, believed, in_rooms
 from latent_goals.past import Past
-from latent_goals.prior import Prior
+from latent_goals.prior import UNIVERSE, Prior
 from latent_goals.slots import Key, Pair
 from latent_goals.tracking import Known
 
@@ -43,6 +44,18 @@ class Establishing:
         if other is not None:
             return min(0.5, (told + _PRIOR_WINDOWS * other) / (windows + _PRIOR_WINDOWS))
         return min(0.5, (told + 0.5) / (windows + 1.0))
+
+    def rates(self, home: HomeState) -> dict[str, float]:
+        """Return the mean rate of each follow-up that a prior speaks of, over the things that can do it."""
+        of: dict[str, list[float]] = {}
+        for entity_id, timeline in sorted(self._past.timelines.items()):
+            kind = slots.kind_of(entity_id, home)
+            for verb in sorted({h.verb for h in timeline.log}):
+                key = next((k for k in (kind, kind.partition(".")[0]) if f"{k}={verb}" in UNIVERSE), None)
+                if key is not None:
+                    told, windows = self._past.background((entity_id, verb))
+                    of.setdefault(f"{key}={verb}", []).append(min(1.0, told / windows))
+        return {key: fmean(rates) for key, rates in of.items()}
 
     def conclude(self, home: HomeState) -> list[Proposed | Retired]:
         """Go through all that has been counted; return what is new."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from devices.context import Context
+from devices.context import Calendar, Context, Occupancy
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
 from latent_goals.actions import can_be_first, can_follow, is_activity, verb_of
@@ -103,6 +103,10 @@ class Goals:
     def serves(self, goal: Goal, home: HomeState) -> list[tuple[Key, Key]]:
         """Return which action implies which in a goal, thing by thing in all the rooms that it is for."""
         return [pair for entry in goal.entries for pair in self._tracker.pairs(goal, entry, home)]
+
+    def rates(self, home: HomeState) -> dict[str, float]:
+        """Return how often the resident does what a prior speaks of, in a quarter hour when he is about."""
+        return self._establishing.rates(home)
 
     # -- scoring ----------------------------------------------------------------------------------
 
@@ -236,3 +240,14 @@ class Goals:
 
 def _said(finding: Proposed | Retired) -> list[str | None]:
     return [finding.goal.id, None] if isinstance(finding, Proposed) else [finding.goal_id, finding.why]
+
+
+def rates_of(
+    changes: Iterable[StateChange], calendar: Calendar, *, include_unknown: bool = False
+) -> dict[str, float]:
+    """Return the rates of one home from its recording, for `latent_goals.prior.build_prior`."""
+    goals, home = Goals(include_unknown=include_unknown), HomeState()
+    for change in changes:
+        folded = home.apply(change)
+        goals.learn_one(folded, home, calendar.context(folded.received_at, Occupancy.HOME))
+    return goals.rates(home)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from devices.context import Calendar
+from devices.events import Origin, StateChange, utc
+from latent_goals.association import Counts
+from latent_goals.goals import Goals, rates_of
 from latent_goals.prior import UNIVERSE, Prior, build_prior
 from latent_goals.privacy import laplace
+from tests.latent_goals.lives import Life
 
 HOMES = [{"light=dim": 0.2, "switch=on": 0.1}, {"light=dim": 0.4}, {"light=dim": 0.3, "light.odd=on": 0.9}]
 
@@ -44,6 +51,25 @@ def test_a_file_comes_back_as_it_was() -> None:
 def test_other_files_are_refused(body: dict[str, object], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Prior.from_dict(body)
+
+
+def test_a_recording_gives_rates() -> None:
+    at = utc("2024-01-08T08:00:00+00:00")
+    changes = [StateChange("light.desk", "off", at, at)]
+    for n in range(20):  # every half hour on or off: ten of twenty active quarter hours switch it on
+        then = at + timedelta(minutes=30 * (n + 1))
+        state = "off" if n % 2 else "on"
+        changes.append(StateChange("light.desk", state, then, then, origin=Origin.PHYSICAL))
+    assert rates_of(changes, Calendar(ZoneInfo("UTC"))) == {"light=on": 0.5, "light=off": 0.5}
+
+
+def test_other_homes_move_the_background_until_the_own_is_known() -> None:
+    counts = Counts(n=0, k=0)
+    assert counts.probability(0.3) == pytest.approx(0.3)
+    life = Life(Goals(prior=Prior({"light=on": 0.3}))).begin(("light.desk",))
+    assert life.goals._establishing.background(("light.desk", "on"), life.home) == pytest.approx(
+        96 * 0.3 / 97
+    )
 
 
 class Recorded:
