@@ -1,0 +1,140 @@
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from devices.events import Origin
+from routines.actions import Item
+from routines.coincidence import Coincidence
+from routines.habit import Habit, is_walk, overlap, recollect
+from routines.history import History
+from routines.mining import mine
+from routines.routine import OnState
+from routines.runs import Runs
+from tests.routines.homes import CALENDAR, at, changes, mornings, noise
+
+OTHERS = ("light.bath", "light.bed", "switch.fan", "switch.heater", "light.hall")
+MORNING = {("light.kitchen", "on"), ("switch.coffee", "on"), ("media_player.radio", "on")}
+
+
+def home(days: int, seed: int = 1) -> list:
+    rng = Random(seed)
+    return [*mornings(rng, days), *noise(rng, days, OTHERS)]
+
+
+@pytest.mark.parametrize("days", [21, 45])
+def test_a_habit_becomes_one_routine_with_its_steps(days: int) -> None:
+    result = mine(changes(home(days)), CALENDAR)
+    (routine,) = result.routines
+    assert routine.items == MORNING
+    assert [s.entity_id for s in routine.steps] == ["light.kitchen", "switch.coffee", "media_player.radio"]
+    evidence = routine.evidence
+    assert evidence.wins >= 3 * evidence.losses > -1
+    assert evidence.p <= evidence.q <= 0.01
+    assert evidence.held_out is not None
+    assert max(evidence.dates) > evidence.held_out[0] > min(evidence.dates)
+    assert "coffee" in routine.name.lower()
+
+
+def test_nothing_repeated_is_nothing_proposed_and_says_why() -> None:
+    rng = Random(3)
+    result = mine(changes(noise(rng, 40, (*OTHERS, "light.kitchen", "switch.coffee"))), CALENDAR)
+    assert result.routines == ()
+    text = result.accounting.explain()
+    assert "40 days" in text or "41 days" in text
+    assert "0 proposed" in text
+    assert result.accounting.candidates >= result.accounting.coincidences > 0
+
+
+def test_what_automations_do_is_no_habit() -> None:
+    assert mine(changes(home(30), Origin.AUTOMATION), CALENDAR).accounting.actions == 0
+
+
+def test_unknown_origins_are_mined_if_that_is_asked_for() -> None:
+    unknown = changes(home(30), Origin.UNKNOWN)
+    assert mine(unknown, CALENDAR).routines == ()
+    assert len(mine(unknown, CALENDAR, include_unknown=True).routines) == 1
+
+
+def test_nothing_is_learned_from_what_comes_later() -> None:
+    events, until = home(45), at(30, 0)
+    early = mine(changes(e for e in events if e[0] < until), CALENDAR)
+    assert mine(changes(events), CALENDAR, until=until).routines == early.routines
+
+
+def test_it_is_the_same_each_time_and_tells_how_far_it_is() -> None:
+    told: list[tuple[str, float]] = []
+    first = mine(changes(home(30)), CALENDAR, progress=lambda stage, share: told.append((stage, share)))
+    assert [r.to_dict() for r in first.routines] == [
+        r.to_dict() for r in mine(changes(home(30)), CALENDAR).routines
+    ]
+    assert [share for _, share in told] == sorted(share for _, share in told)
+    assert len(told) >= 3
+
+
+def test_too_little_to_say() -> None:
+    assert mine([], CALENDAR).routines == ()
+    assert mine(changes(home(3)), CALENDAR).accounting.days <= 4
+
+
+def test_a_lamp_that_answers_a_door() -> None:
+    rng = Random(5)
+    events = noise(rng, 40, OTHERS)
+    for day in range(40):
+        for hour in (9, 15, 19):
+            start = at(day, hour + rng.random())
+            events += [
+                (start, "binary_sensor.door", "on"),
+                (start + timedelta(seconds=9), "binary_sensor.door", "off"),
+            ]
+            if rng.random() < 0.95:
+                lamp = start + timedelta(seconds=rng.uniform(3, 12))
+                events += [
+                    (lamp, "light.porch", "on"),
+                    (lamp + timedelta(minutes=rng.uniform(3, 50)), "light.porch", "off"),
+                ]
+    porch = [r for r in mine(changes(events), CALENDAR).routines if ("light.porch", "on") in r.items]
+    assert [r.trigger for r in porch] == [OnState("binary_sensor.door", "on")]
+    assert [len(r.steps) for r in porch] == [1]
+
+
+def iron(rng: Random, minutes: tuple[float, float]) -> History:
+    events = []
+    for day in range(0, 60, 2):
+        start = at(day, rng.gauss(19, 0.4))
+        events += [
+            (start, "switch.iron", "on"),
+            (start + timedelta(minutes=rng.uniform(*minutes)), "switch.iron", "off"),
+        ]
+    return History(changes(events), CALENDAR)
+
+
+def test_a_run_is_steady() -> None:
+    (run,) = Runs(Coincidence(iron(Random(1), (15, 25)))).found
+    assert [i.state for i in run.items] == ["on", "off"]
+    assert len(run.occurrences) == 30
+    assert Runs(Coincidence(iron(Random(1), (10, 170)))).found == []
+
+
+A, B = Item("light.a", "on"), Item("light.b", "off")
+
+
+def test_a_walk_from_room_to_room_is_no_habit() -> None:
+    assert is_walk(Habit((A, B), ()))
+    assert not is_walk(Habit((A, Item("light.b", "on")), ()))
+    assert not is_walk(Habit((A, B, Item("switch.tv", "off")), ()))
+    assert not is_walk(Habit((A, Item("light.a", "off")), ()))  # a run
+
+
+def test_overlap_counts_occurrences_that_share_an_action() -> None:
+    one = Habit((A, B), ({A: 1.0, B: 2.0}, {A: 5.0, B: 6.0}))
+    assert overlap(one, Habit((A,), ({A: 1.0},))) == 0.5
+    assert overlap(Habit((A,), ({A: 1.0},)), one) == 1.0
+
+
+def test_later_times_are_found_again() -> None:
+    whole = History(changes(mornings(Random(1), 40)), CALENDAR)
+    items = (Item("light.kitchen", "on"), Item("switch.coffee", "on"))
+    pairs = list(zip(whole.times[items[0]], whole.times[items[1]], strict=True))
+    half = Habit(items, tuple({items[0]: a, items[1]: b} for a, b in pairs[:10]), grown=items)
+    assert [sorted(o.values()) for o in recollect(half, whole).occurrences] == [list(p) for p in pairs]
