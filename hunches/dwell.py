@@ -14,7 +14,7 @@ from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
 from hunches.detector import Hunch
 from hunches.priors import LEAST_PATIENCE_S, Kind, alarm_of, kind_of
-from hunches.stays import DAY_S, Stays
+from hunches.stays import DAY_S, Stays, share_tails
 from hunches.wording import clip, duration, name_of
 
 _NEVER_S: Final = 400 * DAY_S
@@ -44,16 +44,18 @@ class Dwell:
 
         ε = (c + a · (C + 1) / (N + N₀)) / (n + a)        score = -log10(p(d) + ε)
 
-    A hunch is raised when p + ε <= `p_max`, the stay outlasts the patience of its `Kind` and the longest
-    stay so far, and there are at least `min_stays`. The due time is solved for only when a stay has outlasted
-    the patience, by a heap that holds each entity at most once.
+    Ten stays don't tell how heavy their tail is; others of their class in the home do (`share_tails`).
+
+    A hunch is raised when p + ε <= `p_max`, the stay outlasts the patience of its `Kind` and, by `margin`,
+    the longest so far but for a stray or two (`Stays`), and there are at least `min_stays`. It is solved
+    for when that will be, by a heap that holds each entity at most once.
 
     An alarm (`alarm_of`: water, smoke, gas …) is judged from its first event on, after a minute: until it has
     been on `alarm_stays` times, by the prior of its class, p = 0.001. Then its own past counts as for
     everything else: a sensor under a dripping plant becomes quiet.
 
     Memory: for each entity at most 29 histograms of at most 89 bins, and one heap entry. A change costs
-    O(1), a tick O(1), and O(entities) when something is due.
+    O(1), once a day O(entities), a tick O(1), and O(entities) when something is due.
 
     Parameters
     ----------
@@ -62,6 +64,7 @@ class Dwell:
     backing: stays that a coarser context is worth in a finer one.
     entity_trust: stays that an entity needs to be trusted beyond its home (a).
     home_trust: stays that a home needs to be trusted beyond the average home (N₀).
+    class_weight: stays that the average home is worth in the tail of a class (b).
     margin: how many times the longest stay must be exceeded.
     alarm_stays: times on (faded weight) from which an alarm's own past counts.
     patience: factor on the patience of every kind; smaller speaks sooner.
@@ -97,6 +100,7 @@ class Dwell:
         backing: float = 20.0,
         entity_trust: float = 15.0,
         home_trust: float = 1000.0,
+        class_weight: float = 3.0,
         margin: float = 1.5,
         alarm_stays: float = 4.0,
         patience: float = 1.0,
@@ -108,6 +112,7 @@ class Dwell:
         self.backing = backing
         self.entity_trust = entity_trust
         self.home_trust = home_trust
+        self.class_weight = class_weight
         self.margin = margin
         self.alarm_stays = alarm_stays
         self.patience = patience
@@ -117,8 +122,7 @@ class Dwell:
         self._now: dict[str, _Stay] = {}
         self._heap: list[tuple[float, str]] = []
         self._queued: set[str] = set()
-        self._home_stays = 0.0
-        self._home_surprises = 0.0
+        self._home_stays = self._home_surprises = 0.0
         self._home_day: float | None = None
         self._relevant: dict[str, bool] = {}
 
@@ -146,12 +150,10 @@ class Dwell:
         p, longest, words = _ALARM_P, 0.0, ""
         evidence: dict[str, Any] = {"n": past.count if past is not None else 0}
         if past is not None and not self._is_new_alarm(past, kind):
-            p, longest = past.p(stay.where, lasted) + self._doubt(past), past.longest[0][0]
-            words = (
-                f"; in {past.count} {kind.noun} it was never {kind.adjective} longer than {duration(longest)}"
-            )
-            evidence = past.evidence(stay.where, zone)
-            evidence["contributions"] = past.contributions(stay.where, lasted)
+            p, longest = past.p(stay.where, lasted) + self._doubt(past), past.usual_s
+            words = f"; in {past.count} {kind.noun} it was {past.never_longer(kind.adjective)}"
+            contributions = past.contributions(stay.where, lasted)
+            evidence = {**past.evidence(stay.where, zone), "contributions": contributions}
         has = f"detected {kind.alarm}" if kind.alarm is not None else f"been {kind.adjective}"
         since = datetime.fromtimestamp(stay.entered, zone).isoformat(timespec="seconds")
         numbers = {"lasted_s": round(lasted), "p": float(f"{p:.3g}"), "p_max": self.p_max}
@@ -181,7 +183,7 @@ class Dwell:
         if past is None or (past.count < self.min_stays and kind.alarm is None):
             return inf
         allowed = self.p_max - self._doubt(past)
-        low = max(self.patience * kind.patience_s, self.margin * past.longest[0][0] if past.longest else 0.0)
+        low = max(self.patience * kind.patience_s, self.margin * past.usual_s)
         if allowed <= 0.0 or past.p(stay.where, _NEVER_S) > allowed:
             return inf
         if past.p(stay.where, low) <= allowed:
@@ -189,10 +191,7 @@ class Dwell:
         high = _NEVER_S
         while high - low > _RESOLUTION_S:
             middle = (low + high) / 2
-            if past.p(stay.where, middle) > allowed:
-                low = middle
-            else:
-                high = middle
+            low, high = (middle, high) if past.p(stay.where, middle) > allowed else (low, middle)
         return stay.known_since + high
 
     def _doubt(self, past: Stays) -> float:
@@ -241,12 +240,15 @@ class Dwell:
                 first=at, backing=self.backing, half_life_days=self.half_life_days
             )
         lasted = at - stay.entered
-        self._fade(at / DAY_S)
+        self._fade(at / DAY_S, home)
         self._home_stays += 1.0
-        if lasted > self.patience * LEAST_PATIENCE_S and self._was_surprise(entity_id, stay, lasted, home):
+        stray = lasted > self.patience * LEAST_PATIENCE_S and self._was_surprise(
+            entity_id, stay, lasted, home
+        )
+        if stray:
             past.surprises += 1.0
             self._home_surprises += 1.0
-        past.learn_one(lasted, stay.where, at)
+        past.learn_one(lasted, stay.where, at, stray=stray)
 
     def _was_surprise(self, entity_id: str, stay: _Stay, lasted: float, home: HomeState) -> bool:
         past, kind = self._past[entity_id], _kind(entity_id, home)
@@ -258,7 +260,7 @@ class Dwell:
             and past.p(stay.where, lasted) < self.p_max
         )
 
-    def _fade(self, day: float) -> None:
+    def _fade(self, day: float, home: HomeState) -> None:
         if self._home_day is None:
             self._home_day = day
         elif day - self._home_day >= 1.0:
@@ -267,6 +269,7 @@ class Dwell:
             self._home_surprises *= factor
             for past in self._past.values():
                 past.surprises *= factor
+            share_tails(self._past, home.device_class, self.class_weight)
             self._home_day = day
 
     def _advance(self, at: float, home: HomeState) -> None:

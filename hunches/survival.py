@@ -7,6 +7,7 @@ from math import exp, log
 from typing import Any, Final, NamedTuple
 
 BINS_PER_OCTAVE: Final = 4
+PRIOR_INDEX: Final = 1.3
 _STEP: Final = log(2.0) / BINS_PER_OCTAVE
 _LAST_BIN: Final = 22 * BINS_PER_OCTAVE  # 2**22 s: 48 days
 _NEGLIGIBLE: Final = 0.02  # weight of a bin that is forgotten
@@ -29,8 +30,8 @@ class Survival:
 
         P(D > d) = (k + ½) / (n + 1) · (d / u)^-α        α = (k + a) / (Σ ln(d_i / u) + a / α₀)
 
-    with the k longest d_i, the next one u, a = `prior_weight` and α₀ = `prior_index`. So 1.2 times the
-    longest of 500 is no news, and of 5 still less.
+    with the k longest d_i, the next one u, a = `prior_weight` and α₀ = `prior_index`, or what `assume` was
+    told of the like. So 1.2 times the longest of 500 is no news, and of 5 still less.
 
     Memory: at most 89 bins. `learn_one` is O(1), once a day O(bins); `sf` O(bins), then O(1) until the next
     `learn_one`.
@@ -55,13 +56,13 @@ class Survival:
     Statistics 3(5). Coles, S. (2001). An Introduction to Statistical Modeling of Extreme Values. Springer.
     """
 
-    __slots__ = ("_day", "_tail", "bins", "half_life_days", "n", "prior_index", "prior_weight")
+    __slots__ = ("_day", "_tail", "bins", "half_life_days", "index", "n", "prior_weight")
 
     def __init__(
-        self, *, half_life_days: float = 60.0, prior_index: float = 1.3, prior_weight: float = 3.0
+        self, *, half_life_days: float = 60.0, prior_index: float = PRIOR_INDEX, prior_weight: float = 3.0
     ) -> None:
         self.half_life_days = half_life_days
-        self.prior_index = prior_index
+        self.index = prior_index
         self.prior_weight = prior_weight
         self.bins: dict[int, float] = {}
         self.n = 0.0
@@ -104,7 +105,12 @@ class Survival:
             self._tail = self._fit()
         return self._tail
 
-    def _fit(self) -> Tail:
+    def assume(self, index: float) -> None:
+        """Set the tail index that is assumed as far as nothing is known."""
+        self.index, self._tail = index, None
+
+    def tail_evidence(self) -> tuple[float, float, float]:
+        """Return k, Σ ln(d_i / u) over the k longest durations, and u in seconds."""
         k = min(15.0, max(1.0, int(self.n * 0.1)))
         order = sorted(self.bins, reverse=True)
         above, i = 0.0, 0
@@ -115,8 +121,11 @@ class Survival:
             k, start = self.n, exp(order[-1] * _STEP) if order else 1.0
         else:  # the (k + 1)-th longest is in this bin
             start = _middle(order[i])
-        excess = sum(self.bins[b] * (log(_middle(b)) - log(start)) for b in order[:i])
-        index = (k + self.prior_weight) / (excess + self.prior_weight / self.prior_index)
+        return k, sum(self.bins[b] * (log(_middle(b)) - log(start)) for b in order[:i]), start
+
+    def _fit(self) -> Tail:
+        k, excess, start = self.tail_evidence()
+        index = (k + self.prior_weight) / (excess + self.prior_weight / self.index)
         return Tail((k + 0.5) / (self.n + 1.0), start, index)
 
     def quantile(self, q: float) -> float:

@@ -306,3 +306,21 @@ def test_the_short_form_follows_the_name() -> None:
     harness.step(change("light.kitchen", "on", NOW))
     (hunch,) = ticks(harness, 240)
     assert hunch.title.startswith(f"Kitchen has been {hunch.short};")
+
+
+def test_one_night_left_open_is_no_licence_for_every_night_after() -> None:
+    harness = after_life()
+    door = "binary_sensor.back_door"
+    for week in range(6):  # 105 openings, then 210 more; one of the night in between
+        for i in range(35):
+            at = NOW + timedelta(days=7 * week + i // 5, hours=i % 5)
+            for c in stay(door, at, 60.0):
+                harness.step(c)
+        if week == 0:
+            for c in stay(door, NOW + timedelta(days=6, hours=8), 8 * 3600.0):
+                harness.step(c)
+    later = NOW + timedelta(days=50)
+    harness.step(change(door, "on", later))
+    (hunch,) = ticks(harness, 180, since=later)
+    assert "only once (8 h)" in hunch.title
+    assert hunch.evidence["longest"][0]["seconds"] == 8 * 3600

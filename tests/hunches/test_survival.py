@@ -70,3 +70,20 @@ def test_quantiles_to_a_bins_width() -> None:
     assert s.quantile(0.5) == pytest.approx(500, rel=0.2)
     assert s.quantile(0.99) == pytest.approx(990, rel=0.2)
     assert Survival().quantile(0.5) == 0.0
+
+
+def test_of_few_the_tail_is_what_was_assumed_of_many_what_was_seen() -> None:
+    few, many = learned([60.0] * 5 + [90.0]), learned([6000.0 / i for i in range(1, 201)])
+    before = [s.tail().exponent for s in (few, many)]
+    for s in (few, many):
+        s.assume(5.0)
+    # k = 1: three of four parts are the prior; k = 15: three of eighteen
+    assert few.tail().exponent > 2 * before[0]
+    assert before[1] < many.tail().exponent < 1.2 * before[1]
+
+
+def test_tail_evidence_by_hand() -> None:
+    # as in test_tail_by_hand: k = 2, one of them 14 bins above u = 58.7 s
+    k, excess, start = learned([60.0] * 20 + [640.0]).tail_evidence()
+    assert (k, start) == (2.0, pytest.approx(58.7, rel=1e-3))
+    assert excess == pytest.approx(14 * math.log(2) / 4)
