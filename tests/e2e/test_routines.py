@@ -100,12 +100,22 @@ def automations(ha: HomeAssistant) -> dict[str, str]:
     return {r["unique_id"]: r["entity_id"] for r in rows if r["platform"] == "automation"}
 
 
-def wait_automation(ha: HomeAssistant, routine_id: str) -> str:
-    """Return the entity id of a routine's automation once it is switched on."""
-    entity_id = wait_for("the automation", lambda: automations(ha).get(f"inkling_{routine_id}"), 20)
+def wait_automation(ha: HomeAssistant, inkling: Inkling, routine_id: str) -> str:
+    """Return the entity id of a routine's automation once it is switched on, and Inkling knows."""
+    entity_id = wait_for("the automation", lambda: automations(ha).get(f"inkling_{routine_id}"), 20, 0.1)
     assert entity_id is not None
     ha.wait_state(entity_id, "on")
+    wait_for("the daemon to know", lambda: routine_id in runs_elsewhere(inkling), interval_s=0.1)
     return entity_id
+
+
+def runs_elsewhere(inkling: Inkling) -> set[str]:
+    return {entry["routine"]["id"] for entry in inkling.journal("adopt") if entry["elsewhere"]}
+
+
+def wait_gone(ha: HomeAssistant, routine_id: str) -> None:
+    """Return when a routine has no automation any more."""
+    wait_for("the automation to go", lambda: f"inkling_{routine_id}" not in automations(ha), 15, 0.1)
 
 
 def config_of(ha: HomeAssistant, config_id: str) -> dict[str, Any]:
@@ -142,11 +152,10 @@ def test_a_habit_becomes_an_automation_until_a_resident_deletes_it(
         before = config_of(ha, "den_theirs")
         ha.call("button", "press", "button.inkling_accept")
         told(events, "accepted", id=raised["id"])
-        automation = wait_automation(ha, routine["id"])
+        automation = wait_automation(ha, inkling, routine["id"])
         assert config_of(ha, "den_theirs") == before
         text = config_of(ha, f"inkling_{routine['id']}")["description"]
         assert f"You did so on {len(routine['evidence']['dates'])} days" in text
-        wait_for("the daemon to know", lambda: inkling.journal("adopt"))
 
         start = place.enter()
         assert carried_out(place, inkling, start) == {Origin.AUTOMATION}
@@ -218,22 +227,22 @@ def test_an_edit_and_a_new_name_are_carried_over_and_a_rejection_deletes(
     with room(ha, loft) as place:
         first = mined(inkling, loft)["id"]
         inkling.cli("routines", "accept", first)
-        wait_automation(ha, first)
+        wait_automation(ha, inkling, first)
 
         second = inkling.cli("routines", "edit", first, "--skip", loft.radio)["routine"]["id"]
-        wait_automation(ha, second)
-        wait_for("the old one to go", lambda: f"inkling_{first}" not in automations(ha))
+        wait_automation(ha, inkling, second)
+        wait_gone(ha, first)
 
         rename = {"entity_id": loft.lamp, "new_entity_id": "light.loft_lantern"}
         ha.ws({"type": "config/entity_registry/update", **rename})
-        wait_for("the old one to go", lambda: f"inkling_{second}" not in automations(ha))
+        wait_gone(ha, second)
         (third,) = (r.id for r in inkling.routines().values() if r.status == "accepted")
-        wait_automation(ha, third)
+        wait_automation(ha, inkling, third)
         place.enter()
         place.lamp.wait_command("ON")
 
         inkling.cli("routines", "reject", third)
-        wait_for("the last one to go", lambda: f"inkling_{third}" not in automations(ha))
+        wait_gone(ha, third)
 
 
 def test_accepted_while_home_assistant_is_down(ha: HomeAssistant, inkling: Inkling) -> None:
@@ -244,8 +253,10 @@ def test_accepted_while_home_assistant_is_down(ha: HomeAssistant, inkling: Inkli
         standing(inkling, routine, "proposed")
         ha.stop()
         assert inkling.cli("routines", "accept", routine["id"])["routine"]["status"] == "accepted"
+        before = inkling.connections
         ha.start()
-        wait_automation(ha, routine["id"])
+        wait_for("the daemon's return", lambda: inkling.connections > before, 60, 0.1)
+        wait_automation(ha, inkling, routine["id"])
         ha.wait_state(cellar.lamp, "off")
         start = place.enter()
         assert carried_out(place, inkling, start) == {Origin.AUTOMATION}
