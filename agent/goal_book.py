@@ -93,7 +93,10 @@ class GoalBook:
             alive = self.docket.alive.get(told)
             if alive is None:
                 return []  # answered: the occasion is over
-            alive.suggestion = replace(implied(finding, alive.suggestion.raised_at), deliver_at=at)
+            now = implied(finding, at)
+            alive.suggestion = replace(
+                alive.suggestion, actions=now.actions, evidence=now.evidence, score=now.score
+            )  # its id, which holds the first entity, stays
             return [Update(alive.suggestion)]
         if not self.policy.may_offer([a.entity_id for a in finding.actions], at):
             return []

@@ -6,7 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
+from unittest.mock import patch
 
 import pytest
 
@@ -22,10 +24,14 @@ from agent.suggestions import (
     Standing,
     Status,
     Suggestion,
+    Update,
     Verdict,
     Weighed,
 )
 from devices.events import Origin
+from latent_goals.goal import Action as Act
+from latent_goals.goal import Finding, Goal, Implied, Pattern, Step
+from latent_goals.goals import Goals
 from tests.agent.toys import change, pipeline, tick
 
 T = TypeVar("T", bound=Output)
@@ -126,6 +132,26 @@ def test_what_the_resident_does_is_not_offered_any_more(learned: str) -> None:
     (closed,) = of(Resolution, p.step(change(LAMP, "on", LATER + 1)))
     assert (closed.suggestion_id, closed.status) == (suggestion.id, Status.RESOLVED)
     assert by_goal(p, suggestion) == before + Counter(by_hand=1)
+
+
+def test_a_goal_of_which_less_is_left_keeps_its_id() -> None:
+    goals = Goals()
+    p = Pipeline(pipeline().calendar, [], Policy(PolicyConfig(quiet_hours=None)), goals)
+    p.step(tick(-20))
+    for entity_id in (TV, LAMP):
+        p.step(change(entity_id, "off", -10))
+    goal = Goal(Pattern(TV, "playing"), (Step(Pattern(LAMP, "on")), Step(Pattern("fan.den", "on"))), ())
+    both = Implied(
+        goal, "film/1", (Act(LAMP, "on"), Act("fan.den", "on")), 0.9, 0.7, {}, timedelta(minutes=9)
+    )
+    told: list[Finding] = [both]
+    with patch.object(goals, "score_one", lambda *_: told):
+        (suggestion,) = of(Suggestion, p.step(change(TV, "playing", 0)))
+        told[0] = replace(both, actions=both.actions[1:])
+        p.step(change(LAMP, "on", 0.5))
+        (update,) = of(Update, p.step(change(LAMP, "off", 1)))
+    assert update.suggestion.id == suggestion.id
+    assert [a.entity_id for a in update.suggestion.actions] == ["fan.den"]
 
 
 def test_rejected_twice_it_is_quiet_and_says_why(learned: str) -> None:
