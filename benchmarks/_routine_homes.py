@@ -99,7 +99,7 @@ def independent(seed: int, days: int = DAYS, layout: str = "apartment") -> Routi
 
 
 def two_evenings(seed: int, days: int = DAYS) -> RoutineHome:
-    """Return a home with two habits at the same hour of the evening that have nothing to do with each other."""
+    """Return a home with two habits at the same hour of the evening, and nothing that links them."""
     rng = Random(f"evenings/{seed}")
     things, sensors = _layout("apartment")
     queue = _noise(rng, things, sensors, days)
@@ -147,8 +147,8 @@ def _layout(layout: str) -> tuple[list[str], list[str]]:
     if layout == "family":
         rooms += ["office", "dining_room", "anna", "ben", "laundry", "garage"]
     things = [f"light.{r}" for r in rooms] + [f"light.{r}_lamp" for r in rooms[:6:2]]
-    things += ["switch.coffee_maker", "media_player.radio", "media_player.tv", "switch.fan", "lock.front",
-               "cover.living_room", "cover.bedroom", "switch.heater", "switch.humidifier", "switch.kettle"]  # fmt: skip
+    things += [f"switch.{name}" for name in ("coffee_maker", "fan", "heater", "humidifier", "kettle")]
+    things += ["media_player.radio", "media_player.tv", "lock.front", "cover.living_room", "cover.bedroom"]
     if layout == "family":
         things += [f"cover.{r}" for r in rooms[5:9]] + [f"switch.{r}_plug" for r in rooms]
     sensors = ["binary_sensor.front_door", "binary_sensor.balcony_door", "person.ada"]
@@ -163,7 +163,7 @@ def _habits(rng: Random, things: Sequence[str], sensors: Sequence[str], count: i
         chosen = rng.sample(free if len(free) >= size else list(things), size)
         free = [e for e in free if e not in chosen[: size - 1]]  # habits share some devices
         steps = tuple((e, _active(e) if rng.random() < 0.85 else _rest(e)) for e in chosen)
-        days = rng.choice((WORKDAYS, WORKDAYS, WEEKEND + (4,), EVERY_DAY, EVERY_DAY))
+        days = rng.choice((WORKDAYS, WORKDAYS, (*WEEKEND, 4), EVERY_DAY, EVERY_DAY))
         found.append(
             Planted(
                 f"habit_{n}", steps, tuple(rng.uniform(5, 90) for _ in steps), days,
@@ -203,7 +203,9 @@ def _follow(rng: Random, habit: Planted, at: datetime) -> list[tuple[datetime, s
     return found
 
 
-def _noise(rng: Random, things: Sequence[str], sensors: Sequence[str], days: int) -> list[tuple[datetime, str, str]]:
+def _noise(
+    rng: Random, things: Sequence[str], sensors: Sequence[str], days: int
+) -> list[tuple[datetime, str, str]]:
     found = []
     for entity_id in things:
         rate, peak = rng.uniform(0.1, 1.5), rng.uniform(7, 22)

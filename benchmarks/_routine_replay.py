@@ -54,9 +54,7 @@ def replay(home: Home, routines: Sequence[tuple[float, Routine]]) -> Replay:
     history = History(home.changes, Calendar(home.zone), include_unknown=True)
     since = home.middle + timedelta(microseconds=1)
     actions = [a for a in history.actions if a.at > home.middle.timestamp()]
-    outcomes = backtest(
-        history.changes, history.actions, history.calendar, [r for _, r in routines], since
-    )
+    outcomes = backtest(history.changes, history.actions, history.calendar, [r for _, r in routines], since)
     by: dict[int, list[Outcome]] = {}
     for o in outcomes:
         by.setdefault(id(o.firing.routine), []).append(o)

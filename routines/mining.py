@@ -10,7 +10,7 @@ from typing import Any, Final
 from devices.context import Calendar
 from devices.events import StateChange
 from routines.candidates import candidates
-from routines.coincidence import Coincidence
+from routines.coincidence import FEW_DAYS, Coincidence
 from routines.conditions import infer
 from routines.cues import after_cues
 from routines.guard import benjamini_hochberg
@@ -18,7 +18,7 @@ from routines.habit import Habit, is_walk, overlap, recollect
 from routines.habits import Habits
 from routines.history import History
 from routines.naming import name_of
-from routines.routine import Evidence, Routine
+from routines.routine import Evidence, OnState, Routine
 from routines.runs import Runs
 from routines.sessions import sessions
 from routines.triggers import proposals, sun_times
@@ -29,6 +29,12 @@ MOST_DAYS: Final = 28
 
 LEAST_DAYS: Final = 6
 """Days begun; with fewer there is nothing to compare with."""
+
+EARLY: Final = 4.0
+"""Wins for each loss that can be believed, without which nothing is offered before days can be held out.
+
+For the answer to a cue, of which there are many to choose from, it takes as many as to run by itself.
+"""
 
 FALSE_SHARE: Final = 0.01
 """Of habits that pass the guard, at most this share may be chance (Benjamini-Hochberg)."""
@@ -110,12 +116,15 @@ class _Miner:
 
     def run(self, *, include_unknown: bool) -> MiningResult:
         days = self.whole.days
-        held_out = min(MOST_DAYS, len(days) // 3)
         if len(days) < LEAST_DAYS or not self.whole.actions:
             return MiningResult((), self.counts)
-        self.split = self.whole.day_start(days[-held_out])
         self.progress("reading", 0.1)
-        self.fit = History(self.whole.until(self.split), self.whole.calendar, include_unknown=include_unknown)
+        held_out = 0 if self.early else min(MOST_DAYS, len(days) // 3)
+        self.split = self.whole.day_start(days[-held_out] if held_out else days[-1] + 1)
+        self.fit = self.whole
+        if held_out:
+            before = self.whole.until(self.split)
+            self.fit = History(before, self.whole.calendar, include_unknown=include_unknown)
         self.count(held_out_days=held_out)
         habits = self.habits()
         self.progress("triggers", 0.5)
@@ -124,6 +133,11 @@ class _Miner:
         routines = self.prove(chosen)
         self.count(proposed=len(routines))
         return MiningResult(tuple(routines), self.counts)
+
+    @property
+    def early(self) -> bool:
+        """Whether there are too few days to hold any out: then only what is nearly always so is believed."""
+        return len(self.whole.days) < FEW_DAYS
 
     def count(self, **counts: Any) -> None:
         self.counts = replace(self.counts, **counts)
@@ -168,13 +182,18 @@ class _Miner:
 
     def choose(self, habits: Sequence[Habit]) -> Iterator[_Tried]:
         """Yield each habit with the trigger that does best."""
-        options = [(h, r) for h in habits for r in proposals(self.fit, h)]
+        options = [(h, r) for h in habits for r in proposals(self.fit, h) if not self.early or _plain(r)]
         start = self.whole.day_start(self.fit.days[0])
         outcomes = self.test(self.fit, [r for _, r in options], start)
-        options = [(h, self.conditioned(r, outcomes.get(id(r), []))) for h, r in options]
-        outcomes = self.test(self.whole, [r for _, r in options], start)
+        if not self.early:
+            options = [(h, self.conditioned(r, outcomes.get(id(r), []))) for h, r in options]
+            outcomes = self.test(self.whole, [r for _, r in options], start)
         for habit in habits:
-            tried = [_Tried.of(h, r, outcomes.get(id(r), []), self.split) for h, r in options if h is habit]
+            tried = [
+                _Tried.of(h, r, outcomes.get(id(r), []), self.split, early=self.early)
+                for h, r in options
+                if h is habit
+            ]
             if tried:
                 yield max(tried, key=_Tried.rank)
             else:
@@ -201,7 +220,7 @@ class _Miner:
         """Return what proved itself on the held-out days, the most useful first."""
         routines: list[Routine] = []
         covered: set[tuple[str, float]] = set()
-        for tried in sorted(chosen, key=lambda t: (-t.pooled.worth(ASK_FIRST), t.routine.id)):
+        for tried in sorted(chosen, key=lambda t: (-t.pooled.worth(BY_ITSELF), t.routine.id)):
             routine = self.finished(tried)
             if not tried.proven:
                 self.count(unproven=self.counts.unproven + 1)
@@ -224,15 +243,18 @@ class _Miner:
             for o in habit.occurrences
             if min(o.values()) >= since and not any((i.entity_id, t) in tried.saved for i, t in o.items())
         ]
+        shown = tried.learned if self.early else tried.proof
         evidence = Evidence(
             dates=tuple(dates),
             opportunities=int(tried.learned.wins + tried.learned.losses),
             p=tried.habit.p,
             q=self.q[id(tried.habit)],
-            wins=int(tried.proof.wins),
-            losses=int(tried.proof.losses),
+            wins=int(shown.wins),
+            losses=int(shown.losses),
             missed=len(missed),
-            held_out=(
+            held_out=None
+            if self.early
+            else (
                 self.split.astimezone(whole.calendar.zone).date().isoformat(),
                 date.fromordinal(whole.days[-1]).isoformat(),
             ),
@@ -244,6 +266,11 @@ class _Miner:
         e = routine.evidence
         if not self.counts.nearest:
             self.count(nearest=f"{routine.name} (right {e.wins} times, not needed {e.losses} times)")
+
+
+def _plain(routine: Routine) -> bool:
+    """Whether nothing but the steps was learned, so that what it was learned from may prove it."""
+    return isinstance(routine.trigger, OnState)
 
 
 def _grown(finder: Habits, runs: Runs, seed: Habit) -> list[Habit]:
@@ -275,9 +302,12 @@ class _Tried:
     learned: Score
     proof: Score
     saved: frozenset[tuple[str, float]]  # what the resident did himself, and when
+    early: bool = False
 
     @classmethod
-    def of(cls, habit: Habit, routine: Routine, outcomes: Sequence[Outcome], split: datetime) -> _Tried:
+    def of(
+        cls, habit: Habit, routine: Routine, outcomes: Sequence[Outcome], split: datetime, *, early: bool
+    ) -> _Tried:
         before = [o for o in outcomes if o.firing.at < split]
         after = [o for o in outcomes if o.firing.at >= split]
         saved = {
@@ -286,7 +316,7 @@ class _Tried:
             for step, at in zip(o.firing.steps, o.taken, strict=True)
             if o.won and at is not None
         }
-        return cls(habit, routine, score(before), score(after), frozenset(saved))
+        return cls(habit, routine, score(before), score(after), frozenset(saved), early)
 
     @property
     def pooled(self) -> Score:
@@ -297,6 +327,8 @@ class _Tried:
     def proven(self) -> bool:
         """Whether it may be offered."""
         won, lost = self.proof.wins, self.proof.losses
+        if self.early:
+            return self.learned.sure > (EARLY if len(self.habit.items) > 1 else BY_ITSELF)
         return won >= 2 and won >= ASK_FIRST * lost and self.pooled.sure > ASK_FIRST
 
     def rank(self) -> tuple[bool, bool, float]:
