@@ -47,7 +47,7 @@ def verb_of(entity_id: str, state: str, attributes: Mapping[str, Any]) -> str | 
     if state in NOT_A_STATE or len(state) > 32:
         return None
     domain = entity_id.partition(".")[0]
-    if domain in {"person", "device_tracker"}:
+    if domain == "person":
         return "home" if state == "home" else "not_home"
     if domain in {"climate", "alarm_control_panel"}:
         return None if state in {"arming", "pending", "disarming", "triggered"} else state
@@ -95,9 +95,14 @@ def can_be_first(entity_id: str, attributes: Mapping[str, Any]) -> bool:
     if domain == "binary_sensor":
         kind = class_of(entity_id, attributes)
         return not kind or kind in _OPENINGS
-    return domain in FOLLOW_UPS or domain in {"person", "device_tracker"}
+    return domain in FOLLOW_UPS or domain == "person"  # a person goes by its trackers
 
 
 def can_follow(entity_id: str) -> bool:
-    """Whether it can be done for the resident, or suggested."""
+    """Whether something can be done with it for the resident, or suggested."""
     return entity_id.partition(".")[0] in FOLLOW_UPS
+
+
+def can_be_told(verb: str) -> bool:
+    """Whether that can be done, and doesn't come about by itself: a player that has nothing to play."""
+    return verb != "idle"

@@ -21,6 +21,7 @@ _CLEAR_DAYS: Final = 10  # and those clear of it: dusk shifts by up to four minu
 _MOST: Final = 80  # occasions that count, the last ones
 _QUARTER_S: Final = 21600
 _APART: Final = 4  # horizons between a first action and a time that is clear of it
+_AT_ONCE_S: Final = 1  # a group and its members, a scene
 _LEAST_COUNT: Final = 3
 _LEAST_RATE: Final = 0.4
 _PRIOR: Final = 1.0  # windows that the background of all traffic is worth
@@ -274,14 +275,14 @@ _NOT: Final = object()
 
 
 def _outcome(follow: Timeline, verb: str, at: int, horizon_s: int) -> Happened | object | None:
-    """Return what followed; None: it could not, or not by the resident."""
+    """Return what followed; None: it could not, or not by the resident: nobody does two things at once."""
     before = follow.verb_at(at + 1)
     if before is None or before == verb:
         return None
     happened = follow.first(verb, at, at + horizon_s)
     if happened is None:
         return _NOT
-    return happened if happened.by_resident else None
+    return happened if happened.by_resident and happened.at > at + _AT_ONCE_S else None
 
 
 def npmi(joint: float, first: float, follow: float) -> float:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from latent_goals.actions import can_follow
+from latent_goals.actions import can_be_told, can_follow
 from latent_goals.association import Occasions, Tally, tally
 from latent_goals.slots import Key, Pair
 from latent_goals.timelines import DAY_S, Activity, Happened, Timeline
@@ -147,7 +147,9 @@ class Past:
             if entity_id != first[0] and can_follow(entity_id):
                 for case in cases.cases:
                     if after := timeline.between(case.at, case.at + self.horizon_s):
-                        count.update({(entity_id, h.verb) for h in after if h.by_resident})
+                        count.update(
+                            {(entity_id, h.verb) for h in after if h.by_resident and can_be_told(h.verb)}
+                        )
         close = [key for key, n in count.items() if n >= _LEAST_COUNT]
         return sorted(close, key=lambda key: (-count[key], key))[: self.partners]
 

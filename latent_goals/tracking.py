@@ -253,7 +253,8 @@ def _action(left: Left, home: HomeState) -> Action:
     name, known = attribute_of(left.entity_id), home.get(left.entity_id)
     attributes: dict[str, Any] = {}
     if left.value is not None and name is not None and left.verb not in {"off", "closed"}:
-        attributes[name] = left.value
+        value = left.value
+        attributes[name] = round(value) if isinstance(value, float) and name != "temperature" else value
     state = "on" if left.verb == DIM else left.verb
     if left.verb in _SETPOINTS and known is not None:
         state = known.state

@@ -59,7 +59,7 @@ def _doing(pattern: Pattern, home: HomeState) -> str:
 
 
 def _seeing(pattern: Pattern, home: HomeState) -> str:
-    if not pattern.target.startswith(("binary_sensor", "person", "device_tracker")):
+    if not pattern.target.startswith(("binary_sensor", "person")):
         return f"you {_doing(pattern, home)}"
     what = _kind(pattern.target) if pattern.any_room else name_of(pattern.target, home)
     return _SEEN[pattern.verb].format(what)

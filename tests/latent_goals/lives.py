@@ -29,7 +29,10 @@ Act = tuple[float, str, str] | tuple[float, str, str, Mapping[str, Any]]
 class Life:
     """Goals in a home, and what they found."""
 
-    def __init__(self, goals: Goals | None = None, *, origin: Origin = Origin.PHYSICAL) -> None:
+    def __init__(
+        self, goals: Goals | None = None, *, origin: Origin = Origin.PHYSICAL, levels: bool = False
+    ) -> None:
+        self.levels = levels  # whether changes of attributes alone are heard, too
         self.goals = goals or Goals()
         self.home = HomeState()
         self.found: list[Finding] = []
@@ -49,10 +52,10 @@ class Life:
         context = CALENDAR.context(at.replace(second=0, microsecond=0), Occupancy.HOME)
         if isinstance(event, StateChange):
             event = self.home.apply(event)
-            if event.old == event.new:
+            if event.old == event.new and not self.levels:
                 return []
         found = []
-        if isinstance(event, Tick) or event.trains:
+        if isinstance(event, Tick) or event.trains or self.levels:
             found = list(self.goals.score_one(event, self.home, context))
         self.goals.learn_one(event, self.home, context)
         self.found += found

@@ -175,6 +175,11 @@ def test_what_something_else_brought_about_counts_for_nothing() -> None:
     assert counted(follow).all.n == 0
 
 
+def test_what_happens_at_once_is_one_thing() -> None:
+    times = [d * DAY_S + NOON + (d % 5) * HOUR for d in range(20)]
+    assert counted(used([t + 1 for t in times], 30)).all.n == 0  # a group and one of its lights
+
+
 def test_two_things_at_dusk_are_told_from_an_implication() -> None:
     # both come at a time that moves by four minutes a day; the first is left out on each fifth day
     def dusk(day: int) -> int:

@@ -208,6 +208,48 @@ def test_the_suggestion_is_for_the_room_where_it_begins(films_home: Life, room: 
     assert actions == ([(f"light.{room}_lamp", "on", {"brightness": 40.0})] if heard else [])
 
 
+# -- levels ------------------------------------------------------------------------------------------------
+
+
+def test_a_level_is_taken_over_from_the_first_action() -> None:
+    def one_lamp_then_the_other(_number: int, rng: Random) -> list[Act]:
+        hour, level = rng.uniform(9, 20), rng.choice([30, 60, 90, 120])
+        first = use("light.ceiling", hour, 0.5, brightness=level)
+        return (
+            usual(rng) + first + use("light.floor", hour + 0.02, 1.0, brightness=level + rng.randint(-3, 3))
+        )
+
+    life = Life().begin(("light.ceiling", "light.floor")).days(DAYS, one_lamp_then_the_other)
+    (step,) = next(g for g in life.goals.established.values() if g.first.target == "light.ceiling").steps
+    assert (step.pattern.key, step.carried) == ("light.floor=dim", True)
+    found = life.act("light.ceiling", "on", life.at + timedelta(hours=12), brightness=77)
+    actions = [dict(a.attributes) for f in found if isinstance(f, Implied) for a in f.actions]
+    assert actions == [{"brightness": 77}]
+
+
+def test_the_heating_is_turned_down_where_it_is_warmer() -> None:
+    heating, door = "climate.hall", "lock.front"
+
+    def leaving_turns_it_down(_number: int, rng: Random) -> list[Act]:
+        hour = rng.uniform(9, 18)
+        acts: list[Act] = [(hour, door, "unlocked"), (hour + 0.5, door, "locked")]
+        acts += [(hour + 0.52, heating, "heat", {"temperature": 17.0})]
+        return usual(rng) + acts + [(hour + 3, heating, "heat", {"temperature": 21.0})]
+
+    life = Life(levels=True).begin((door,))
+    life.act(heating, "heat", life.at, temperature=21.0)
+    life.days(DAYS, leaving_turns_it_down)
+    at = life.at + timedelta(hours=12)
+    life.act(door, "unlocked", at)
+    said = [f for f in life.act(door, "locked", at + MINUTE * 30) if isinstance(f, Implied)]
+    actions = [(a.entity_id, a.state, dict(a.attributes)) for f in said for a in f.actions]
+    assert actions == [(heating, "heat", {"temperature": 17.0})]
+    (over,) = life.act(heating, "heat", at + MINUTE * 31, temperature=17.0)
+    assert isinstance(over, Withdrawn)
+    life.act(door, "unlocked", at + MINUTE * 120)
+    assert life.act(door, "locked", at + MINUTE * 150) == []  # it is down already
+
+
 # -- several steps -----------------------------------------------------------------------------------------
 
 LEAVING = ("climate.heating", "light.kitchen", "lock.door", "cover.garage", "alarm_control_panel.home")
