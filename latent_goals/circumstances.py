@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from math import log2
+from math import isfinite, log2
 from typing import Any, Final
 
 X = Mapping[str, Any]
 History = tuple[Hashable, ...]
 Shares = tuple[tuple[Hashable, float], ...]  # contexts, and how much of an event counts in each
 
-ORDER: Final = 4  # longest suffix of the history that is a context of its own
+ORDER: Final = 6  # longest suffix of the history that is a context of its own
 LOOKBACK: Final = 32  # actions of the history that are looked at
 GAPS_S: Final = (8.0, 64.0, 512.0, 4096.0, 20_000.0)  # where one class of pauses ends, the next begins
 MAX_FEATURES: Final = 8  # categorical features, the first in the alphabet
@@ -37,8 +37,9 @@ def views(x: X) -> Iterator[View]:
     yield from _suffixes(history)
     yield from _pauses(x, history)
     yield from _clock(x, last)
-    if isinstance(x.get("open"), frozenset):
-        yield View("open", ((("open", x["open"]), 1.0),))
+    on = open_of(x)
+    if on is not None:
+        yield View("open", ((("open", on), 1.0),))
     for name, value in _categories(x):
         yield View(f"is {name}", ((("is", name, value), 1.0),))
 
@@ -48,15 +49,29 @@ def history_of(x: X) -> History:
     return tuple(x.get("history") or ())[-LOOKBACK:]
 
 
+def open_of(x: X) -> frozenset[Hashable] | None:
+    """Return what is on, None if it isn't known."""
+    on = x.get("open")
+    return frozenset(on) if isinstance(on, Set | list | tuple) else None
+
+
+def pause_of(x: X) -> float | None:
+    """Return the time since the last action in seconds, None if it isn't known."""
+    elapsed = x.get("elapsed_s")
+    if not isinstance(elapsed, int | float) or not isfinite(elapsed):
+        return None
+    return max(float(elapsed), 0.0)
+
+
 def gap_of(x: X) -> int:
     """Return the class of the pause before this action, -1 if it isn't known."""
-    elapsed = x.get("elapsed_s")
-    return -1 if elapsed is None else sum(elapsed >= end for end in GAPS_S)
+    pause = pause_of(x)
+    return -1 if pause is None else sum(pause >= end for end in GAPS_S)
 
 
 def sensors_on(x: X, acted_upon: Mapping[Hashable, Any]) -> list[Hashable]:
     """Return what is on and isn't itself acted upon."""
-    here = (e for e in x.get("open") or () if e not in acted_upon)
+    here = (e for e in open_of(x) or () if e not in acted_upon)
     return sorted(here, key=repr)[:SENSORS]  # a frozenset's own order differs from run to run
 
 
@@ -68,9 +83,10 @@ def _suffixes(history: History) -> Iterator[View]:
 
 def _pauses(x: X, history: History) -> Iterator[View]:
     """Yield the pause, between two octaves, with the last action; its rough length with more of them."""
-    if x.get("elapsed_s") is None:
+    pause = pause_of(x)
+    if pause is None:
         return
-    octave = log2(1.0 + max(float(x["elapsed_s"]), 0.0))
+    octave = log2(1.0 + pause)
     low = int(octave)
     shares = [
         (("pause", n, history[-1:]), share) for n, share in ((low, low + 1 - octave), (low + 1, octave - low))
@@ -83,10 +99,9 @@ def _pauses(x: X, history: History) -> Iterator[View]:
 
 
 def _clock(x: X, last: Hashable) -> Iterator[View]:
-    hour = x.get("hour")
-    if not isinstance(hour, int | float):
+    if not _on_clock(x):
         return
-    hour = int(hour) % 24
+    hour = int(x["hour"]) % 24
     spread = tuple((("hour", (hour + n) % 24), share) for n, share in ((0, 0.5), (-1, 0.25), (1, 0.25)))
     yield View("hour", ((("hour", hour), 1.0),), None, spread)
     weekday = x.get("weekday")
@@ -102,12 +117,17 @@ def _categories(x: X) -> Iterable[tuple[str, Hashable]]:
         value = x.get(name)
         if name in NOT_CATEGORIES or value is None or not _hashable(value):
             continue
-        if name in CLOCK and isinstance(x.get("hour"), int | float):
+        if name in CLOCK and _on_clock(x):
             continue
         if found == MAX_FEATURES:
             return
         found += 1
-        yield name, int(value) if isinstance(value, float) else value
+        yield name, int(value) if isinstance(value, float) and isfinite(value) else value
+
+
+def _on_clock(x: X) -> bool:
+    hour = x.get("hour")
+    return isinstance(hour, int | float) and isfinite(hour)
 
 
 def _hashable(value: Any) -> bool:

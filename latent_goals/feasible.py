@@ -95,7 +95,9 @@ class Feasible:
 
     def to_list(self) -> list[Any]:
         """Return a JSON-serialisable snapshot."""
-        return [[pack(action), *counts] for action, counts in self._known.items()]
+        return [
+            [pack(action), *self._known[action]] for actions in self.actions_on.values() for action in actions
+        ]
 
     def load(self, data: Sequence[Any]) -> None:
         """Restore from `to_list`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from latent_goals.circumstances import View, X, gap_of, history_of, sensors_on, views
+from latent_goals.circumstances import View, X, gap_of, history_of, open_of, sensors_on, views
 from latent_goals.counted import Counts, Row
 from latent_goals.feasible import Feasible, Parse, entity_and_state
 from latent_goals.lifts import Ladder
@@ -49,7 +49,7 @@ class NextAction:
         P(a | x) = (1 - ν) p(a) + ν / K      p(a) ∝ p₀(a) · P(on | a) · exp Σ_c w_c lift_c(a)
 
     - p₀: how often the home does a; with a prior, other homes' P(a | x) counts as 16 of its events;
-    - the contexts c: the last 1 to 4 actions; the pause before the action with the last 1 to 3; hour (shared
+    - the contexts c: the last 1 to 6 actions; the pause before the action with the last 1 to 3; hour (shared
       with the hours beside), hour of the week, and that with the last action; each other feature; the set of
       what is on; sensors that are on; what was frequent lately, or in the history given;
     - lift_c: how much likelier c makes a than the coarser context around c does (`Ladder`);
@@ -139,28 +139,26 @@ class NextAction:
 
     def fit(self, streams: Iterable[Iterable[Event]]) -> NextAction:
         """Learn from other homes' streams of (x, y), and return itself; its own counts stay."""
-        others = self.prior or self._empty()
-        weights, pool = self._weights.copy(), self._pool.copy()
+        self.prior, self._latest = self.prior or self._empty(), None
         for stream in streams:
-            home, events = self._empty(), list(stream)
-            home.prior, home._weights, home._pool = (
-                others,
-                weights,
-                pool,
-            )  # what one learns, the next one knows
+            home, events = self.newcomer(), list(stream)
             for x, y in events:
                 home.learn_one(x, y)
+            self._adopt(home)  # what one home teaches of weights, the next one knows
             for x, y in events:
-                others.learn_one(x, y)
-        self.prior, self._weights, self._pool = others, weights, pool
-        self._latest = None
+                self.prior.learn_one(x, y)
         return self
 
     def newcomer(self) -> NextAction:
         """Return a model of a home unknown so far, with the same prior; it is shared, not copied."""
         home = self._empty()
-        home.prior, home._weights, home._pool = self.prior, self._weights.copy(), self._pool.copy()
+        home.prior = self.prior
+        home._adopt(self)
         return home
+
+    def _adopt(self, other: NextAction) -> None:
+        self._weights, self._pool = other._weights.copy(), other._pool.copy()
+        self._new, self._events = other._new, other._events
 
     def _empty(self) -> NextAction:
         return NextAction(
@@ -178,8 +176,8 @@ class NextAction:
         ballots = [(view.kind, weights, total) for view, weights, total in seen if total > 0.0]
         columns: list[Column] = [("pool", self._pool.lifts(base, ballots, self._unit))]
         columns += self._columns(x, base, seen)
-        possible, on = base, x.get("open")
-        if isinstance(on, Collection):
+        possible, on = base, open_of(x)
+        if on is not None:
             odds = self._feasible.odds
             possible = {action: value * odds(action, on) for action, value in base.items()}
         return Prediction(self._weights.apply(possible, columns), base, ballots, columns)
@@ -267,12 +265,9 @@ class NextAction:
         for first, last in NEAR:
             near = entities[first : last + 1]
             yield f"entity {first} after {gap}", (a for e in near for a in feasible.actions_on[e])
-        on = x.get("open")
-        if isinstance(on, Collection):
-            yield (
-                f"on after {gap}",
-                (a for e in on if e in feasible.actions_on for a in feasible.actions_on[e]),
-            )
+        on = open_of(x) or ()
+        held = [actions for entity, actions in feasible.actions_on.items() if entity in on]
+        yield f"on after {gap}", (a for actions in held for a in actions)
 
     def _count(self, x: X, y: Hashable) -> None:
         self._unit *= self._growth
@@ -285,8 +280,7 @@ class NextAction:
                 self._counts.add(key, y, share * unit)
         for sensor in sensors_on(x, self._feasible.actions_on):
             self._counts.add(("on", sensor), y, unit)
-        on = x.get("open")
-        self._feasible.learn_one(y, on if isinstance(on, Collection) else None)
+        self._feasible.learn_one(y, open_of(x))
         self._recent.add(y, self._recent_unit)
         self._actions.add(y, unit)
         if len(self._actions.weights) > self.max_actions:
