@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Final
 
-from devices.context import Context
+from devices.context import Calendar, Context
 from devices.events import Origin, StateChange, Tick, utc
 from devices.state import EntityState, HomeState
 from routines.conditions import holds
@@ -102,11 +102,14 @@ class Matcher:
         self._rests = {k: v for k, v in self._rests.items() if k in keys}
         self._await({k: v for k, v in self._open.items() if k in keys})
         self._due, self._soonest = {}, None
+        suns = any(isinstance(r.trigger, AtSun) for r in self._timed.values())
+        self._watches_sun = suns and self._sun_times is None
 
     def quiet(self, at: datetime) -> bool:
         """Whether a tick can't set off anything: cheaper than to work out the context for nothing."""
-        known = self._soonest is not None and self._sun_times is not None
-        return not self._timed or (known and self._soonest is not None and at < self._soonest)
+        if not self._timed:
+            return True
+        return self._soonest is not None and at < self._soonest and not self._watches_sun
 
     def concerns(self, change: StateChange) -> bool:
         """Whether a change can set off anything: cheaper than to work out the context for nothing."""
@@ -231,6 +234,20 @@ class Matcher:
         self._daylight = data["daylight"]
         self._sun = {SunEvent(event): utc(at) for event, at in data["sun"].items()}
         self._due, self._soonest = {}, None
+
+
+def sun_of(calendar: Calendar) -> SunTimes | None:
+    """Return when the sun rises and sets in a home; None where its place isn't known."""
+    if calendar.sun_times(date(2000, 3, 20)) is None:
+        return None
+
+    def times(event: SunEvent, day: date) -> datetime | None:
+        known = calendar.sun_times(day)
+        if known is None or isinstance(known, bool):
+            return None
+        return known[event is SunEvent.SUNSET].astimezone(UTC)
+
+    return times
 
 
 def reached(change: StateChange) -> str:

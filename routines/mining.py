@@ -21,7 +21,7 @@ from routines.naming import name_of
 from routines.routine import Evidence, OnState, Routine
 from routines.runs import Runs
 from routines.sessions import sessions
-from routines.triggers import proposals, sun_times
+from routines.triggers import proposals
 from routines.validation import ASK_FIRST, BY_ITSELF, Outcome, Score, backtest, score
 
 MOST_DAYS: Final = 28
@@ -209,8 +209,7 @@ class _Miner:
     ) -> dict[int, list[Outcome]]:
         """Return the outcomes of each routine, by its identity."""
         found: dict[int, list[Outcome]] = {}
-        sun = sun_times(history) if history.calendar.sun_times(since.date()) is not None else None
-        for o in backtest(history.changes, history.actions, history.calendar, routines, since, sun=sun):
+        for o in backtest(history.changes, history.actions, history.calendar, routines, since):
             found.setdefault(id(o.firing.routine), []).append(o)
         return found
 

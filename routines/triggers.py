@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from statistics import median
 from typing import Final
 
@@ -13,7 +13,7 @@ from routines.actions import Item
 from routines.conditions import WEEKDAYS, WEEKEND, unrolled
 from routines.habit import LEAST_HITS, Habit
 from routines.history import History
-from routines.matching import SunTimes
+from routines.matching import sun_of
 from routines.routine import (
     MINUTES_A_DAY,
     AtSun,
@@ -92,7 +92,9 @@ def _densest(line: Sequence[int], share: float = 0.8) -> Sequence[int]:
 def _solar(history: History, habit: Habit) -> Iterator[Routine]:
     """Yield the habit at sunrise and sunset, if it keeps to the sun more closely than to the clock."""
     clock = _spread([history.moment(t, followed=True).minute for t in habit.starts])
-    times = sun_times(history)
+    times = sun_of(history.calendar)
+    if times is None:
+        return
     for event in SunEvent:
         offsets = []
         for start in habit.starts:
@@ -104,18 +106,6 @@ def _solar(history: History, habit: Habit) -> Iterator[Routine]:
             continue
         offset = sorted(offsets)[int(_EARLY * len(offsets))]
         yield _routine(history, habit, AtSun(event, offset), Conditions())
-
-
-def sun_times(history: History) -> SunTimes:
-    """Return when the sun rises and sets where the home is."""
-
-    def times(event: SunEvent, day: date) -> datetime | None:
-        known = history.calendar.sun_times(day)
-        if known is None or isinstance(known, bool):
-            return None
-        return known[event is SunEvent.SUNSET].astimezone(UTC)
-
-    return times
 
 
 def _spread(minutes: Sequence[int]) -> float:

@@ -13,7 +13,7 @@ from devices.context import Calendar, OccupancyTracker
 from devices.events import StateChange, Tick
 from devices.state import HomeState
 from routines.actions import Action
-from routines.matching import Firing, Matcher, SunTimes
+from routines.matching import Firing, Matcher, sun_of
 from routines.routine import AtSun, AtTime, Routine
 
 BY_ITSELF: Final = 8.5
@@ -86,8 +86,6 @@ def backtest(
     calendar: Calendar,
     routines: Sequence[Routine],
     since: datetime,
-    *,
-    sun: SunTimes | None = None,
 ) -> list[Outcome]:
     """Return what routines would have done from a moment on, and whether the resident did it himself.
 
@@ -96,7 +94,7 @@ def backtest(
     the end is left out. A firing wins if the resident takes every step that was left within the horizon that
     the firing states. Complexity: O(changes + minutes).
     """
-    matcher = Matcher(routines, sun=sun)
+    matcher = Matcher(routines, sun=sun_of(calendar))
     timed = any(isinstance(r.trigger, AtTime | AtSun) for r in routines)
     home, tracker = HomeState(), OccupancyTracker()
     firings: list[Firing] = []
