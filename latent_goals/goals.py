@@ -33,8 +33,9 @@ class Goals:
        about and A didn't happen (`Counts`): that two things happen in the evening is no evidence.
     2. Pairs of kinds of things in the same room are pooled over rooms (`Pooled`), so that one goal serves
        every room but those that contradict.
-    3. What passes a false discovery rate over all pairs, is likely, and much likelier than without A, is
-       believed (`believed`); what belongs together becomes one goal with several steps (`chains`).
+    3. What passes a false discovery rate over all pairs, is likely enough to be worth saying, and much
+       likelier than without A, is believed (`believed`); what belongs together becomes one goal with several
+       steps (`chains`).
     4. When a goal begins, `Trigger` says whether it is worth saying so now, and `Tracker` what is left to do.
 
     Only what residents do counts, and nothing that happens while an automation or a command of ours brings
@@ -53,7 +54,6 @@ class Goals:
     interruption: what any suggestion costs, in the same unit: a number or a function of the context.
     prior: what is known of other homes (`latent_goals.prior`).
     fdr: share of false discoveries, among all pairs, that is accepted.
-    least_probability: probability of the follow-up from which on a goal is believed.
     keep_days: days that count.
 
     >>> goals = Goals()
@@ -79,7 +79,6 @@ class Goals:
         interruption: Cost = 0.0,
         prior: Prior | None = None,
         fdr: float = 0.05,
-        least_probability: float = 0.75,
         keep_days: int = 120,
     ) -> None:
         if horizon_min <= 0.0 or keep_days < 1:
@@ -87,9 +86,10 @@ class Goals:
         self.include_unknown = include_unknown
         self._past = Past(horizon_s=round(horizon_min * 60), size=400, keep_days=keep_days, partners=24)
         self._known = Known()
-        rules = Rules(fdr=fdr, least_probability=least_probability)
+        trigger = Trigger(annoyance=annoyance, interruption=interruption)
+        rules = Rules(fdr=fdr, least_probability=trigger.threshold_at(0.0))
         self._establishing = Establishing(self._past, self._known, rules, prior)
-        self._tracker = Tracker(Trigger(annoyance=annoyance, interruption=interruption), self._known)
+        self._tracker = Tracker(trigger, self._known)
         self._open: tuple[Open, ...] = ()
         self._news: list[Proposed | Retired] = []
         self._day = 0  # the last one on which what has been learned was gone through

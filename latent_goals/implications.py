@@ -21,7 +21,7 @@ class Rules:
 
     fdr: float = 0.05
     most_p_shifted: float = 0.01
-    least_probability: float = 0.75
+    least_probability: float = 2.0 / 3.0
     least_odds: float = 4.0  # of its following, as a multiple of those without the first action
     least_count: int = 5  # times that it followed
     least_days: int = 4  # on which it did
