@@ -18,6 +18,7 @@ DAY_S: Final = 86_400.0
 DAY_STARTS_S: Final = 4 * 3600.0
 """A day of a resident begins at four: what is done after midnight belongs to the evening."""
 
+_CACHED: Final = 200_000
 _LEAST_DAYS: Final = 4  # of one kind, that can be shuffled among one another
 _CUES: Final = frozenset({"alarm_control_panel", "binary_sensor", "device_tracker", "person"})
 _KINDS: Final = (tuple(range(7)), (0, 0, 0, 0, 0, 1, 1), (0,) * 7)
@@ -36,11 +37,9 @@ class History:
         self.events = 0
         self.changes: list[StateChange] = []
         self.names: dict[str, str] = {}
-        self._around: dict[float, Occupancy] = {}
+        self._whereabouts: list[tuple[float, Occupancy]] = []  # since when
         self._states: dict[str, tuple[list[float], list[str]]] = {}
-        self._moments: list[float] = []
         self._fold(changes)
-        self._moments = sorted(self._around)
         self.actions: list[Action] = actions_of(self.changes, include_unknown=include_unknown)
         self.signals: list[Signal] = signals_of(self.changes)
         self.targets = {(a.item, a.at): a.targets for a in self.actions if a.targets}
@@ -63,7 +62,9 @@ class History:
             self.changes.append(change)
             tracker.observe(change)
             at, now = change.changed_at, change.changed_at.timestamp()
-            self._around[now] = tracker.occupancy(at, at.astimezone(self.calendar.zone))
+            occupancy = tracker.occupancy(at, at.astimezone(self.calendar.zone))
+            if not self._whereabouts or self._whereabouts[-1][1] is not occupancy:
+                self._whereabouts.append((now, occupancy))
             if change.new not in NOT_A_STATE:
                 times, states = self._states.setdefault(change.entity_id, ([], []))
                 if not times or now >= times[-1]:
@@ -93,6 +94,8 @@ class History:
         """Return the resident's day, as an ordinal, and the seconds since it began on the local clock."""
         known = self._clock.get(at)
         if known is None:
+            if len(self._clock) >= _CACHED:
+                self._clock.clear()
             local = datetime.fromtimestamp(at, self.calendar.zone)
             seconds = local.hour * 3600.0 + local.minute * 60.0 + local.second + local.microsecond / 1e6
             day, clock = local.toordinal(), seconds - DAY_STARTS_S
@@ -129,10 +132,8 @@ class History:
 
     def _occupancy(self, at: float) -> Occupancy | None:
         """Return what was known at the last event."""
-        if (known := self._around.get(at)) is not None:
-            return known
-        n = bisect_right(self._moments, at)
-        return self._around[self._moments[n - 1]] if n else None
+        n = bisect_right(self._whereabouts, at, key=lambda one: one[0])
+        return self._whereabouts[n - 1][1] if n else None
 
     def until(self, end: datetime) -> Iterator[StateChange]:
         """Yield the changes before a moment."""
