@@ -7,7 +7,7 @@ statestream would, the daemon hears it over MQTT, and the resident answers over 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from agent.importers import load_into
 from agent.mqtt import MqttBridge
 from agent.settings import MqttSettings, Settings, load_settings
 from agent.store import Store
+from agent.suggestions import Kind
 from agent.ticker import Ticker
 from devices.decoder import Publish
 from devices.events import Origin, StateChange
@@ -37,7 +38,9 @@ from devices.simulator import SimulatedEvent, SimulatedHome
 ZONE: Final = ZoneInfo("Europe/Berlin")
 START: Final = datetime(2026, 3, 2, tzinfo=ZONE).astimezone(UTC)
 EVENING: Final = datetime(2026, 3, 30, 17, 30, tzinfo=ZONE).astimezone(UTC)
-END: Final = datetime(2026, 3, 30, 22, 30, tzinfo=ZONE).astimezone(UTC)
+NIGHT: Final = datetime(2026, 3, 30, 22, 30, tzinfo=ZONE).astimezone(UTC)
+MORNING: Final = datetime(2026, 3, 31, 6, 30, tzinfo=ZONE).astimezone(UTC)
+END: Final = datetime(2026, 3, 31, 7, 45, tzinfo=ZONE).astimezone(UTC)
 FORGOTTEN: Final = (
     Fault(FaultKind.LEFT_ON, "light.bathroom_light", EVENING + timedelta(minutes=70), timedelta(hours=4)),
     Fault(
@@ -49,6 +52,7 @@ FORGOTTEN: Final = (
 )
 _STEP_S: Final = 0.1
 _THINKS: Final = timedelta(minutes=6)  # of the flat's time, before the resident answers
+_AT_ONCE: Final = timedelta(seconds=20)  # the same, where what is offered is about now
 _SHOWN: Final = frozenset({"light", "switch", "media_player", "person", "climate", "binary_sensor"})
 
 
@@ -67,7 +71,7 @@ async def run_demo(database: Path, length: timedelta, *, seed: int) -> bool:
             stop = asyncio.Event()
             daemon = Daemon(settings, store)
             running = asyncio.create_task(daemon.run(stop))
-            await evening.run(length)
+            await evening.run(length, daemon.routine_keeper.mine)
             stop.set()
             await running
     say.print(f"\nThe database is {database}. To look into it:")
@@ -120,8 +124,8 @@ class Evening:
             settings, subscriptions=topics, handle=self._heard, commit=lambda: None, on_connected=_nothing
         )
 
-    async def run(self, length: timedelta) -> None:
-        """Live until END, spread over `length`."""
+    async def run(self, length: timedelta, search: Callable[[], Awaitable[None]]) -> None:
+        """Live until END, spread over `length`; in the night, `search` for routines."""
         connection = asyncio.create_task(self.bridge.run())
         await self.bridge.connected.wait()
         await asyncio.sleep(1.0)  # the daemon subscribes meanwhile
@@ -130,18 +134,30 @@ class Evening:
         for event in self.home.initial():
             self._publish_event(event)
         self.say.print(f"\n[bold]{EVENING.astimezone(ZONE):%A %H:%M}[/bold], Alex comes home.\n")
-        steps = max(1, int((length.total_seconds() - 5) / _STEP_S))
-        for step in range(1, steps + 1):
-            self._live(EVENING + (END - EVENING) * (step / steps))
-            await asyncio.sleep(_STEP_S)
+        await self._span(EVENING, NIGHT, 0.75 * length)
+        self.say.print(
+            "\nAlex is asleep. Inkling searches the past weeks for what is always done together …\n"
+        )
+        self._live(MORNING, shown=False)
+        await asyncio.sleep(1.0)  # the daemon hears the night
+        await search()
+        self.say.print(f"\n[bold]{MORNING.astimezone(ZONE):%A %H:%M}[/bold], Alex gets up.\n")
+        await self._span(MORNING, END, 0.25 * length)
         await asyncio.sleep(1.0)
         connection.cancel()
         await asyncio.gather(connection, return_exceptions=True)
 
-    def _live(self, until: datetime) -> None:
+    async def _span(self, start: datetime, end: datetime, length: timedelta) -> None:
+        steps = max(1, int((length.total_seconds() - 3) / _STEP_S))
+        for step in range(1, steps + 1):
+            self._live(start + (end - start) * (step / steps))
+            await asyncio.sleep(_STEP_S)
+
+    def _live(self, until: datetime, *, shown: bool = True) -> None:
         for event in self.home.advance(max(until, self.home.now)):
             self._publish_event(event)
-            self._show(event.change)
+            if shown:
+                self._show(event.change)
         for at, suggestion_id in list(self._answers):
             if at <= until:
                 self._answers.remove((at, suggestion_id))
@@ -172,19 +188,22 @@ class Evening:
     def _told(self, event: dict[str, object]) -> None:
         kind, suggestion_id = event["event_type"], str(event["id"])
         if kind == "raised":
-            self._show_hunch(event, suggestion_id)
+            self._show_suggestion(event, suggestion_id)
         elif kind == "resolved":
             self.say.print(
-                f"{_clock(self.home.now)}  [dim]hunch {suggestion_id} withdrew itself: {event['why']}[/dim]"
+                f"{_clock(self.home.now)}  [dim]{suggestion_id} withdrew itself: {event['why']}[/dim]"
             )
         elif kind == "accepted":
             self.accepted = True
 
-    def _show_hunch(self, event: dict[str, object], suggestion_id: str) -> None:
-        evidence = event["evidence"]
+    def _show_suggestion(self, event: dict[str, object], suggestion_id: str) -> None:
+        evidence, kind = event["evidence"], str(event["kind"])
         assert isinstance(evidence, dict)
         lines = [str(event["title"]), ""]
-        lines += [f"  {name}: {text}" for name, text in evidence_rows(evidence)]
+        if kind == Kind.HUNCH:
+            lines += [f"  {name}: {text}" for name, text in evidence_rows(evidence)]
+        else:
+            lines.append(f"The counts and dates behind it:  inkling explain {suggestion_id}")
         if event["actions"]:
             lines += [
                 "",
@@ -192,10 +211,12 @@ class Evening:
                 "or the button in Home Assistant, or",
             ]
             lines.append(f"mosquitto_pub -t inkling/suggestion/{suggestion_id}/set -m accept")
-            self._answers.append((self.home.now + _THINKS, suggestion_id))
+            thinks = _AT_ONCE if kind in {Kind.GOAL, Kind.ROUTINE} else _THINKS
+            self._answers.append((self.home.now + thinks, suggestion_id))
         else:
             lines += ["", "Nothing that Inkling could do from here: only Alex can."]
-        self.say.print(Panel("\n".join(lines), title="hunch", border_style="yellow"), soft_wrap=False)
+        title = kind.replace("_", " ")
+        self.say.print(Panel("\n".join(lines), title=title, border_style="yellow"), soft_wrap=False)
 
     def _commanded(self, topic: str, payload: bytes | bytearray) -> None:
         wanted = self.wire.commanded(topic, bytes(payload))

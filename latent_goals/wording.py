@@ -45,7 +45,7 @@ def name_of(target: str, home: HomeState) -> str:
     """Return what a thing is called, at most 60 characters."""
     known = home.get(target)
     name = known.name if known is not None and known.name else None
-    return (name or target.partition(".")[2].replace("_", " "))[:60]
+    return (name or target.partition(".")[2]).replace("_", " ")[:60]
 
 
 def _doing(pattern: Pattern, home: HomeState) -> str:

@@ -45,7 +45,7 @@ def name_of(routine: Routine, names: Mapping[str, str] | None = None) -> str:
 
 def entity_name(entity_id: str, names: Mapping[str, str]) -> str:
     """Return what the resident calls an entity, else what its id says."""
-    given = names.get(entity_id) or entity_id.partition(".")[2].replace("_", " ")
+    given = (names.get(entity_id) or entity_id.partition(".")[2]).replace("_", " ")
     return given if given.isupper() else given[:1].lower() + given[1:]
 
 

@@ -12,7 +12,7 @@ import pytest
 from agent.database import Access
 from agent.demo import run_demo
 from agent.store import Store
-from agent.suggestions import Status
+from agent.suggestions import Kind, Status
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # amqtt leaves a connection to the collector
@@ -20,16 +20,20 @@ def test_a_hunch_is_raised_accepted_and_carried_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = tmp_path / "inkling.db"
-    assert asyncio.run(run_demo(database, timedelta(seconds=7), seed=7))
+    assert asyncio.run(run_demo(database, timedelta(seconds=14), seed=7))
     gc.collect()
     told = capsys.readouterr().out
     with Store.open(f"sqlite:///{database}", access=Access.READ) as store:
-        accepted = [s.suggestion for s in store.suggestions([Status.ACCEPTED])]
+        kinds = {s.suggestion.kind for s in store.suggestions()}
+        accepted = [
+            s.suggestion for s in store.suggestions([Status.ACCEPTED]) if s.suggestion.kind is Kind.HUNCH
+        ]
         (command,) = store.commands(accepted[0].id)
         after = list(store.events(since=command.at, entities=[command.entity_id]))
     assert (command.entity_id, command.state) == ("light.bathroom_light", "off")
     assert "in " in accepted[0].title, "what it compares with"
-    assert [c.new for c in after] == ["off"], "the device obeyed"
+    assert after[0].new == "off", "the device obeyed"
+    assert {Kind.ROUTINE_PROPOSED, Kind.GOAL} <= kinds
     for said in (
         accepted[0].title[:40],  # the panel breaks longer lines
         f"inkling suggestions accept {accepted[0].id}",
