@@ -3,11 +3,11 @@
     python benchmarks/next_action.py --data DIR [--json OUT] [--only homes,streams,contexts]
 
 - homes (DIR/recordings): predict, then learn, from the first action on; with the pause before the action
-  known or not. An action is (entity, state). kasteren_a without "toilet flush off"; mavpad_1's lights, with the
-  last motion as context; aras_a and casas are their first 4,000 changes. "2nd half" is of the targets;
-- streams (smartthings_streams.json.gz): each user predicted from the first event on; cold, or after fit on the
-  other four fifths of the users. Polls are learned but aren't targets; "among actions" leaves them out of the
-  ranking, too;
+  known or not. An action is (entity, state). kasteren_a without "toilet flush off"; mavpad_1's lights, with
+  the last motion as context; aras_a and casas are their first 4,000 changes. "2nd half" is of the targets;
+- streams (smartthings_streams.json.gz): each user predicted from the first event on; cold, or after fit on
+  the other four fifths of the users. Polls are learned but aren't targets; "among actions" leaves them out of
+  the ranking, too;
 - contexts (smartgen_fr_train.json.gz): learned on one context's trn, scored on the tenth event of the
   sequences of each context's vld, without learning them. Windows overlap between trn and vld and between
   contexts, and some end in an event that they hold already.

@@ -174,6 +174,9 @@ class NextAction:
             return Prediction({}, {}, [], [])
         seen = [(view, *self._look_up(view)) for view in views(x)]
         ballots = [(view.kind, weights, total) for view, weights, total in seen if total > 0.0]
+        echo = _echo(x, self._unit)
+        if echo.total > 0.0:
+            ballots.append(("history", echo.weights, echo.total))
         columns: list[Column] = [("pool", self._pool.lifts(base, ballots, self._unit))]
         columns += self._columns(x, base, seen)
         possible, on = base, open_of(x)
@@ -236,18 +239,13 @@ class NextAction:
 
     def _lately(self, x: X, base: Mapping[Hashable, float]) -> list[Column]:
         """Return the lifts of what was frequent lately, and in the history."""
-        ladder, history = Ladder(base, concentration=CONCENTRATION), history_of(x)
-        scale = 1.0 / self._recent_unit
+        ladder, scale = Ladder(base, concentration=CONCENTRATION), 1.0 / self._recent_unit
         recent = {action: weight * scale for action, weight in self._recent.weights.items()}
-        columns: list[Column] = [("lately", ladder.lift("lately", recent, self._recent.total * scale))]
-        if not history:
-            return columns
-        echo, weight = Row(), 1.0
-        for action in reversed(history):
-            echo.add(action, weight)
-            weight *= ECHO
-        columns.append(("history", ladder.lift("history", echo.weights, echo.total)))
-        return columns
+        echo = _echo(x, 1.0)
+        return [
+            ("lately", ladder.lift("lately", recent, self._recent.total * scale)),
+            ("history", ladder.lift("history", echo.weights, echo.total)),
+        ]
 
     def _habits(self, x: X) -> Iterable[tuple[str, Iterable[Hashable]]]:
         """Yield groups of actions that have something in common with what was done before."""
@@ -325,3 +323,12 @@ class NextAction:
         if data["prior"] is not None:
             self.prior = self._empty()
             self.prior.load(data["prior"])
+
+
+def _echo(x: X, unit: float) -> Row:
+    """Return how often each action is in the history, the latest most."""
+    echo = Row()
+    for action in reversed(history_of(x)):
+        echo.add(action, unit)
+        unit *= ECHO
+    return echo

@@ -255,3 +255,17 @@ def test_whatever_it_is_told_it_gives_a_distribution(events: Events, x: dict[str
     assert all(0.0 <= q <= 1.0 for q in p.values())
     if p:
         assert sum(p.values()) == pytest.approx(1.0)
+
+
+def test_the_history_of_an_unknown_home_speaks_for_itself() -> None:
+    # Learned from homes that do little but what they just did; this one's actions are none of theirs.
+    rng, events = random.Random(8), Events()
+    for _ in range(60):
+        favourites = rng.sample(range(100), 3)
+        history: tuple[Hashable, ...] = ()
+        for _ in range(10):
+            y = rng.choice(favourites)
+            events.append(({"history": history}, y))
+            history = (*history, y)
+    p = learned(events).predict_proba_one({"history": ("new", "newer", "new", "newer", "new", "newer")})
+    assert set(sorted(p, key=p.__getitem__)[-2:]) == {"new", "newer"}
