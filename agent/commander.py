@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from agent.clock import Clock, EventClock
 from agent.errors import InklingError
@@ -18,6 +19,11 @@ from devices.state import HomeState
 
 if TYPE_CHECKING:
     from agent.ha import HomeAssistant
+
+
+PATIENCE_S: Final = 5.0
+"""After a start, sources are heard one by one: a way to a device that isn't there may soon be."""
+_RETRY_S: Final = 0.1
 
 
 class NoPathError(InklingError):
@@ -47,7 +53,18 @@ class Commander:
         self.clock = clock
 
     async def carry_out(self, command: Command) -> str:
-        """Send a command; return the path that it took. Raises InklingError when none works."""
+        """Send a command; return the path that it took. Raises InklingError when none comes to work."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE_S
+        while True:
+            try:
+                return await self._send(command)
+            except NoPathError:
+                if loop.time() >= end:
+                    raise
+            await asyncio.sleep(_RETRY_S)
+
+    async def _send(self, command: Command) -> str:
         known = self.home.get(command.entity_id)
         attributes = known.attributes if known else NO_ATTRIBUTES
         if command.targets:

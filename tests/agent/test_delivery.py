@@ -236,7 +236,10 @@ def test_accepting_over_mqtt_commands_the_device(broker: Broker, ear: Client, ho
     ear.wait_message("zigbee2mqtt/plug/set", lambda p: body(p) == {"state": "ON"})
 
 
-def test_what_nobody_can_command_fails_with_the_reason(broker: Broker, ear: Client, home: Living) -> None:
+def test_what_nobody_can_command_fails_with_the_reason(
+    broker: Broker, ear: Client, home: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.commander.PATIENCE_S", 0.0)
     with capture_logs() as logs:
         found = raised(broker, ear, "statestream/light/hall/state", "on", "off")
         broker.publish("inkling/top/set", "accept")
