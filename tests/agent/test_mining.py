@@ -1,46 +1,103 @@
-"""The nightly search: in a process of its own, and the same as in this one."""
+"""Searching the past for routines: in a child of the daemon's, and night by night in a replay."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.mining import Job, MiningError, mine_in_child, mine_store, without_covered
+from agent.mining import Job, MiningError, NightlyMiner, mine_in_child, mine_store, without_covered
 from agent.store import Store
-from routines.rendering import automation_of
+from devices.context import Calendar
+from devices.events import Origin, Source, StateChange
 from tests.agent.log import batch
-from tests.e2e.habits import Habit
 
-UNTIL = datetime(2026, 5, 1, 12, tzinfo=UTC)
+MONDAY = datetime(2024, 3, 4, tzinfo=UTC)
+HEAVY = ("mlxtend", "numpy", "pandas", "river", "sklearn")
+
+
+def breakfasts(days: int = 40) -> list[StateChange]:
+    """Return a life in which coffee follows the kitchen's light by a minute, each morning about seven."""
+    changes = []
+    for n in range(days):
+        begun = MONDAY + timedelta(days=n, hours=7, minutes=n * 7 % 11)
+        for entity_id, minutes in (("light.kitchen", 0.0), ("switch.coffee", 1.0)):
+            for state, later in (("on", 0.0), ("off", 40.0 + n % 9)):
+                at = begun + timedelta(minutes=minutes + later)
+                before = "off" if state == "on" else "on"
+                made = StateChange(entity_id, state, at, at, before)
+                changes.append(replace(made, origin=Origin.PHYSICAL, source=Source.STATESTREAM))
+    return sorted(changes, key=lambda c: c.changed_at)
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     url = f"sqlite:///{tmp_path}/inkling.db"
     with Store.open(url) as store:
-        store.append(batch(Habit("den").past(UNTIL)))
-    return Job(url, UNTIL.isoformat(), time_zone="Europe/Berlin")
+        store.append(batch(breakfasts()))
+    return Job(url, until=(MONDAY + timedelta(days=40)).isoformat())
 
 
-def test_a_process_of_its_own_finds_the_same(job: Job) -> None:
-    mined = asyncio.run(mine_in_child(job))
-    assert mined == mine_store(job)
-    assert mined.report == mine_store(job).report
-    routine, *_ = mined.routines
-    assert routine.items == {("light.den_lamp", "on"), ("switch.den_radio", "on")}
+def test_a_child_finds_what_this_process_would(job: Job) -> None:
+    found = asyncio.run(mine_in_child(job))
+    assert found == mine_store(job)
+    assert any(("switch.coffee", "on") in r.items for r in found.routines)
+    assert found.report["actions"] == 160  # four changes on forty days
+    assert "160 by a person" in found.report["text"]
 
 
-def test_a_failed_search_says_why(tmp_path: Path) -> None:
-    with pytest.raises(MiningError, match="nowhere"):
-        asyncio.run(mine_in_child(Job(f"sqlite:///{tmp_path}/nowhere.db", UNTIL.isoformat())))
+def test_only_the_days_asked_for_are_searched(job: Job) -> None:
+    assert mine_store(replace(job, days=10)).report["actions"] == 40
 
 
-def test_what_an_automation_covers_is_noted(job: Job) -> None:
-    mined = mine_store(job)
-    routine, *_ = mined.routines
-    theirs = {**automation_of(routine), "alias": "Welcome"}
-    assert without_covered(mined, [theirs]).covered == {routine.id: "Welcome"}
-    assert without_covered(mined, [{**theirs, "action": []}]).covered == {}
+def test_a_search_that_fails_says_why(job: Job) -> None:
+    with pytest.raises(MiningError, match="no database"):
+        asyncio.run(mine_in_child(replace(job, url=job.url + "x")))
+
+
+def test_progress_is_told_and_ends_near_the_end(job: Job) -> None:
+    shares: list[float] = []
+    mine_store(job, lambda _stage, share: shares.append(share))
+    assert shares == sorted(shares)
+    assert 0.5 < shares[-1] <= 1.0
+
+
+def test_what_an_automation_does_already_is_noted(job: Job) -> None:
+    found = mine_store(job)
+    best = found.routines[0]
+    theirs = {
+        "alias": "Coffee time",
+        "triggers": [{"trigger": "event"}],
+        "actions": [
+            {"action": f"{e.partition('.')[0]}.turn_{s}", "target": {"entity_id": e}} for e, s in best.items
+        ],
+    }
+    assert without_covered(found, [theirs]).covered[best.id] == "Coffee time"
+    assert without_covered(found, []).covered == {}
+
+
+def test_a_replay_is_searched_once_a_night_with_what_lies_behind_it() -> None:
+    miner = NightlyMiner(Calendar(ZoneInfo("UTC")), time(3, 30), include_unknown=False)
+    nights, past = [], iter(breakfasts(20))
+    change = next(past)
+    for hour in range(20 * 24):
+        at = MONDAY + timedelta(hours=hour)
+        while change.changed_at <= at:
+            miner.heard(change)
+            change = next(past, replace(change, changed_at=at + timedelta(days=99)))
+        if (mined := miner.due(at)) is not None:
+            nights.append((at, mined.report["actions"]))
+    assert [at.hour for at, _ in nights] == [4] * 19  # the first tick at half past three or later
+    assert [count for _, count in nights] == [4 * n for n in range(1, 20)]
+
+
+def test_the_daemon_never_loads_what_mining_needs() -> None:
+    code = f"import sys, agent.cli, agent.daemon; print(sorted(set(sys.modules) & set({HEAVY!r})))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert loaded.stdout.strip() == "[]"
