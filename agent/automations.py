@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent.errors import InklingError
 from agent.ha_socket import MissingError, RefusedError
+from routines.registry import Registry
 from routines.rendering import UnrenderableError, automation_id, automation_of
 from routines.routine import Routine
 
@@ -39,7 +40,14 @@ class Automations:
         return self.gateway.connected
 
     async def all(self) -> list[Mapping[str, Any]]:
-        """Return the config of every automation, however it was made; what can't be read is left out."""
+        """Return the config of every automation, however it was made; what can't be read is left out.
+
+        Devices and areas that it targets are resolved into entities.
+        """
+        registry = Registry.of(
+            await self.gateway.request("config/entity_registry/list"),
+            await self.gateway.request("config/device_registry/list"),
+        )
         states = await self.gateway.request("get_states")
         found = []
         for entity_id in sorted(s["entity_id"] for s in states):
@@ -49,7 +57,7 @@ class Automations:
                 except RefusedError:
                     continue  # broken, or not loaded
                 if isinstance(answer, dict) and isinstance(answer.get("config"), dict):
-                    found.append(answer["config"])
+                    found.append(registry.resolved(answer["config"]))
         return found
 
     async def create(self, routine: Routine) -> tuple[str, Mapping[str, Any] | None]:

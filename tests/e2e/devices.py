@@ -28,7 +28,7 @@ class FakeDevice:
     """One entity of Home Assistant, announced by MQTT discovery, and the device behind it.
 
     It confirms a command after `delay_s` by reporting the new state, or never where that is None. What its
-    resident does by hand is `report`.
+    resident does by hand is `report`. `own_device`: it is in the device registry, too.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class FakeDevice:
         *,
         device_class: str | None = None,
         delay_s: float | None = 0,
+        own_device: bool = False,
     ) -> None:
         self.entity_id = f"{component}.{object_id}"
         self.state, self._leads_to = COMPONENTS[component]
@@ -46,6 +47,7 @@ class FakeDevice:
         self._component = component
         self._object_id = object_id
         self._device_class = device_class
+        self._own_device = own_device
         self._delay_s = delay_s
         self._timers: list[threading.Timer] = []
         self._client = Client(broker, f"device-{object_id}")
@@ -54,7 +56,7 @@ class FakeDevice:
     @property
     def config(self) -> Mapping[str, Any]:
         """The discovery config, in the form that every Home Assistant takes."""
-        config = {
+        config: dict[str, Any] = {
             "name": self._object_id.replace("_", " ").capitalize(),
             "unique_id": f"fake_{self._object_id}",
             "object_id": self._object_id,  # names the entity up to 2025
@@ -65,6 +67,8 @@ class FakeDevice:
             config["command_topic"] = f"fake/{self._object_id}/set"
         if self._device_class:
             config["device_class"] = self._device_class
+        if self._own_device:
+            config["device"] = {"identifiers": [config["unique_id"]], "name": config["name"]}
         return config
 
     def report(self, state: str, *, retain: bool = True) -> None:

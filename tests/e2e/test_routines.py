@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from agent.records import Document
 from devices.events import Origin
+from routines.rendering import automation_of, blueprint_of, yaml_of
+from routines.routine import AtSun, AtTime, Conditions, OnState, Routine, Step, SunEvent, Target
 from tests.e2e.devices import FakeDevice, ZigbeeLamp
 from tests.e2e.habits import DAYS, Habit
 from tests.e2e.inkling import ALL_BUT_DWELL, Inkling
@@ -173,17 +176,23 @@ def test_a_habit_becomes_an_automation_until_a_resident_deletes_it(
 
 
 def test_what_an_automation_does_already_is_not_proposed(ha: HomeAssistant, inkling: Inkling) -> None:
+    """One made by clicking: it names the lamp's device rather than the lamp."""
     study = Habit("study")
     begin(inkling, study)
-    radio = {"service": "homeassistant.turn_on", "entity_id": study.radio}
-    welcome = lamp_when(study.door, [on(study.lamp), {"delay": {"seconds": 2}}, radio])
-    with configured(ha, "automation", "study_welcome", {**welcome, "alias": "Welcome"}):
-        routine = mined(inkling, study)
-        (search,) = wait_for("the search", lambda: inkling.journal("mined"))
-        assert search["covered"] == {routine["id"]: "Welcome"}
-        assert inkling.routines() == {}
-    mined(inkling, study)  # now that nothing does it
-    standing(inkling, routine, "proposed")
+    with ha.device("light", "study_lamp", own_device=True) as lamp:
+        ha.wait_state(lamp.entity_id, "off")
+        (rows,) = ha.ws({"type": "config/entity_registry/list"})
+        (device_id,) = (r["device_id"] for r in rows if r["entity_id"] == lamp.entity_id)
+        light = {"service": "light.turn_on", "target": {"device_id": device_id}}
+        radio = {"service": "homeassistant.turn_on", "entity_id": study.radio}
+        welcome = lamp_when(study.door, [light, {"delay": {"seconds": 2}}, radio])
+        with configured(ha, "automation", "study_welcome", {**welcome, "alias": "Welcome"}):
+            routine = mined(inkling, study)
+            (search,) = wait_for("the search", lambda: inkling.journal("mined"))
+            assert search["covered"] == {routine["id"]: "Welcome"}
+            assert inkling.routines() == {}
+        mined(inkling, study)  # now that nothing does it
+        standing(inkling, routine, "proposed")
 
 
 def test_what_home_assistant_cannot_run_inkling_runs(ha: HomeAssistant, inkling: Inkling) -> None:
@@ -219,9 +228,7 @@ def room_with_a_lamp_of_its_own(
         yield door, lamp, radio
 
 
-def test_an_edit_and_a_new_name_are_carried_over_and_a_rejection_deletes(
-    ha: HomeAssistant, inkling: Inkling
-) -> None:
+def test_a_resident_edits_renames_has_it_ask_and_rejects(ha: HomeAssistant, inkling: Inkling) -> None:
     loft = Habit("loft")
     begin(inkling, loft)
     with room(ha, loft) as place:
@@ -241,6 +248,18 @@ def test_an_edit_and_a_new_name_are_carried_over_and_a_rejection_deletes(
         place.enter()
         place.lamp.wait_command("ON")
 
+        inkling.cli("routines", "accept", third, "--ask")
+        wait_gone(ha, third)
+        with ha.events() as events:
+            place.enter()
+            asked = told(events, "raised", kind="routine", mode="ask")
+            assert place.lamp.commands == []
+            ha.call("button", "press", "button.inkling_accept")
+            told(events, "accepted", id=asked["id"])
+            place.lamp.wait_command("ON")
+
+        inkling.cli("routines", "accept", third, "--run")
+        wait_automation(ha, inkling, third)
         inkling.cli("routines", "reject", third)
         wait_gone(ha, third)
 
@@ -261,3 +280,38 @@ def test_accepted_while_home_assistant_is_down(ha: HomeAssistant, inkling: Inkli
         start = place.enter()
         assert carried_out(place, inkling, start) == {Origin.AUTOMATION}
         standing(inkling, routine, "accepted")  # that it was there late is no deletion
+
+
+# -- what Home Assistant understands -------------------------------------------------------------------
+
+LAMP = Step("light.form_lamp", "on", 0.0, (Target("brightness", 64.0, 60.0, 70.0, 9),))
+FORMS = [
+    Routine("At seven", AtTime(420), (LAMP,), Conditions(weekdays=(0, 4), occupancy=("home",))),
+    Routine("Before sunset", AtSun(SunEvent.SUNSET, -20), (LAMP,), Conditions(occupancy=("away",))),
+    Routine("After sunrise", AtSun(SunEvent.SUNRISE, 75), (Step("cover.form_blind", "open"),)),
+    Routine("Gone", OnState("person.form", "not_home"), (Step("light.form_lamp", "off", 90.0),)),
+    Routine("Here", OnState("person.form", "home"), (LAMP,), Conditions(dark=True, occupancy=("home",))),
+    Routine(
+        'Evening: 2nd "scene"',
+        OnState("media_player.form_tv", "playing"),
+        (LAMP, Step("climate.form", "heat", 3700.0, (Target("temperature", 21.0, 20.5, 21.5, 9),))),
+        Conditions(after_min=1380, before_min=60, dark=False),  # across midnight
+    ),
+]
+
+
+def test_home_assistant_takes_every_form_of_a_routine(ha: HomeAssistant) -> None:
+    """Each as an automation and as an imported blueprint, and both are running."""
+    for number, routine in enumerate(FORMS):
+        plain, path = automation_of(routine), f"inkling/form_{number}.yaml"
+        save = {"domain": "automation", "path": path, "yaml": blueprint_of(routine)}
+        ha.ws({"type": "blueprint/save", **save})
+        from_blueprint = {"alias": "From a blueprint", "use_blueprint": {"path": path, "input": {}}}
+        with (
+            configured(ha, "automation", plain["id"], plain) as one,
+            configured(ha, "automation", f"form_{number}", from_blueprint) as other,
+        ):
+            assert [ha.wait_state(entity_id)["state"] for entity_id in (one, other)] == ["on", "on"]
+            shown = yaml.safe_load(yaml_of(routine))
+            assert shown == plain
+            assert config_of(ha, plain["id"])["alias"] == routine.name
