@@ -20,7 +20,10 @@ BOUND: Final = 0.8
 """What belongs together is within reach, not just often near: looking twice as far finds little more."""
 
 JOINS: Final = 0.05
-"""A step joins a habit if chance would have brought so good a one with this probability."""
+"""A step joins a habit if chance would have brought so good a one with this probability.
+
+Times the share of occasions on which it had to be done: what is rarely seen has to be surer.
+"""
 
 APART_S: Final = 5400.0
 """Hours that are so far apart are two habits, unless they are the same in everything."""
@@ -120,7 +123,7 @@ class Habits:
                 continue
             grown = self._with(habit, item, window)
             p = self._link(grown, item)
-            if p < JOINS:
+            if p < JOINS * (hits / len(habit.occurrences)):
                 best = hits, replace(grown, p=fisher((habit.p, p)))
         return best[1] if best else None
 

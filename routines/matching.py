@@ -43,9 +43,9 @@ class Firing:
         return self.at + timedelta(seconds=max(self.horizon_s(step) for step in self.steps))
 
     def horizon_s(self, step: Step) -> float:
-        """Return how many seconds after the firing the resident may do a step himself: long waits stray."""
+        """Return how many seconds after the firing the resident may do a step himself."""
         at_cue = isinstance(self.routine.trigger, OnState)
-        return (CUE_HORIZON_S if at_cue else CLOCK_HORIZON_S) + 1.5 * step.delay_s
+        return (CUE_HORIZON_S if at_cue else CLOCK_HORIZON_S) + 2.0 * step.delay_s
 
 
 class Matcher:

@@ -38,7 +38,8 @@ class Runs:
         self._guard = guard
         self._history = guard.history
         self.found = sorted(self._find_runs(), key=lambda h: h.p)
-        self.ends = frozenset(run.items[1] for run in self.found if run.p < _LIKELY)
+        short = (r for r in self.found if r.p < _LIKELY and r.offset_s(r.items[1]) <= ENDS_S)
+        self.ends = frozenset(run.items[1] for run in short)
 
     def with_ends(self, habit: Habit) -> Habit:
         """Add the end of a steady run that a habit begins; but a light goes off when somebody leaves."""

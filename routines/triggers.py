@@ -32,7 +32,7 @@ CUE_S: Final = 300.0
 
 _AT_ONCE_S: Final = 60.0  # who acts within a minute of a cue would have it done at once
 _CUE_RATE: Final = 0.4  # of the occasions that come after it
-_EARLY: Final = 0.2  # a routine runs before most of the days' actions, not amid them
+_EARLY: Final = (0.2, 0.5)  # of the days, the share on which the resident is earlier: few, or half of them
 _MOST_SPREAD_MIN: Final = 180
 
 
@@ -75,9 +75,10 @@ def _timed(history: History, habit: Habit) -> Iterator[Routine]:
         early, late = line[0], line[-1]
         if late - early > _MOST_SPREAD_MIN:
             continue
-        minute = line[int(_EARLY * len(line))]
-        trigger = AtTime(minute % MINUTES_A_DAY, minute - early, late - minute)
-        yield _routine(history, habit, trigger, Conditions(weekdays=weekdays))
+        for share in _EARLY:
+            minute = line[int(share * len(line))]
+            trigger = AtTime(minute % MINUTES_A_DAY, minute - early, late - minute)
+            yield _routine(history, habit, trigger, Conditions(weekdays=weekdays))
 
 
 def _densest(line: Sequence[int], share: float = 0.8) -> Sequence[int]:
@@ -104,7 +105,7 @@ def _solar(history: History, habit: Habit) -> Iterator[Routine]:
                 offsets.append(round((at - sun).total_seconds() / 60))
         if len(offsets) < LEAST_HITS or _spread(offsets) > 0.7 * clock or abs(median(offsets)) > 180:
             continue
-        offset = sorted(offsets)[int(_EARLY * len(offsets))]
+        offset = sorted(offsets)[int(_EARLY[0] * len(offsets))]
         yield _routine(history, habit, AtSun(event, offset), Conditions())
 
 

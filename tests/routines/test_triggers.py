@@ -34,10 +34,11 @@ def test_a_time_before_most_days_and_its_first_action() -> None:
     rng = Random(1)
     found = list(proposals(*habit_of([e for d in range(20) for e in evening(d, rng.gauss(19.0, 0.2))])))
     times = [r.trigger for r in found if isinstance(r.trigger, AtTime) and not r.conditions.weekdays]
-    (time,) = times
-    assert 18.6 * 60 < time.minute < 19.0 * 60
-    assert time.early_min > 0
-    assert time.late_min > 10
+    early, middle = times
+    assert 18.6 * 60 < early.minute < middle.minute < 19.2 * 60
+    assert early.early_min > 0
+    assert early.late_min > 10
+    assert early.minute + early.late_min == middle.minute + middle.late_min  # when the last day began
     first = next(r for r in found if isinstance(r.trigger, OnState))
     assert first.trigger == OnState("light.hall", "on")
     assert [(s.entity_id, s.delay_s) for s in first.steps] == [("light.hall", 0.0), ("switch.radio", 45.0)]
