@@ -43,7 +43,8 @@ e2e: $(VENV)/.dev  ## mosquitto and a real Home Assistant (INKLING_E2E_HA="2024.
 bench: $(VENV)/.dev  ## benchmarks (DATA=folder with recordings/*.jsonl.gz, nab.tar.gz, smartguard_an.json.gz)
 	@for script in benchmarks/[!_]*.py; do \
 		echo "== $$script"; case "$(DATA)$$script" in \
-			benchmarks/hunches.py | benchmarks/nab.py | benchmarks/surprise.py) echo 'needs DATA'; continue;; esac; \
+			benchmarks/hunches.py | benchmarks/nab.py | benchmarks/surprise.py | benchmarks/next_action.py) \
+				echo 'needs DATA'; continue;; esac; \
 		$(BIN)/python $$script $(if $(DATA),--data $(DATA)) || exit 1; \
 	done
 
