@@ -31,6 +31,6 @@ def explain_command(
         if store.find_suggestions(what) or len(routines) + len(goals) != 1:
             cli_answers.explain(store, what, as_json=as_json)
         elif routines:
-            cli_routines.show(routines[0], as_json=as_json)
+            cli_routines.show(routines[0], cli_routines.routine_runs(store), as_json=as_json)
         else:
             cli_goals.show(goals[0], cli_answers.goal_effects(store), as_json=as_json)

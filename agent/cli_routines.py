@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
@@ -21,6 +22,7 @@ from agent.cli_output import (
 )
 from agent.clock import Clock
 from agent.database import Access
+from agent.engine import RUNS
 from agent.errors import InklingError
 from agent.mining import Job, mine_store
 from agent.records import Document
@@ -60,9 +62,14 @@ def _mode(document: Document) -> str:
     return "runs by itself" if document.body["mode"] == Mode.ACT else "asks each time"
 
 
-def _public(document: Document) -> dict[str, Any]:
+def _public(document: Document, runs: Mapping[str, Any]) -> dict[str, Any]:
     body = document.body
-    more = {"status": document.status, "mode": body["mode"], "why": body["why"]}
+    more = {
+        "status": document.status,
+        "mode": body["mode"],
+        "why": body["why"],
+        "runs": runs.get(document.id),
+    }
     return {**body["routine"], **more, "since": document.created_at.isoformat()}
 
 
@@ -77,12 +84,18 @@ def list_command(
     """List what is proposed and what runs; nothing to list says why."""
     with open_store(config) as store:
         found = [d for d in store.routines() if everything or d.status in _CURRENT]
-        report = _report(store)
+        report, runs = _report(store), routine_runs(store)
     if as_json:
-        print_json({"routines": [_public(d) for d in found], "last_search": report})
+        listed = [_public(d, runs) for d in found]
+        print_json({"routines": listed, "last_search": report, "runs": _total(runs)})
     elif found:
-        rows = [(d.id, d.status, _mode(d), _record(_routine(d)), _routine(d).name) for d in found]
-        table("Routines", ("id", "status", "how", "right", "what"), rows)
+        rows = [
+            (d.id, d.status, _mode(d), _record(_routine(d)), _live(runs.get(d.id)), _routine(d).name)
+            for d in found
+        ]
+        table("Routines", ("id", "status", "how", "right", "kept", "what"), rows)
+        if runs:
+            out.print(f"All runs so far: {_said(_total(runs))}.")
         out.print("Answer with: inkling routines accept|reject|edit ID")
     elif report is None:
         out.print("No routines, and no search so far: the daemon searches each night; "
@@ -95,6 +108,25 @@ def _report(store: Store) -> dict[str, Any] | None:
     return next((s.value for s in store.settings() if s.key == MINED), None)
 
 
+def routine_runs(store: Store) -> Mapping[str, Mapping[str, int]]:
+    """Return how the runs of each routine went: kept, changed by a resident, undone."""
+    return next((s.value for s in store.settings() if s.key == RUNS), {})
+
+
+def _total(runs: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    return {how: sum(of[how] for of in runs.values()) for how in ("kept", "changed", "undone")}
+
+
+def _live(of: Mapping[str, int] | None) -> str:
+    return f"{of['kept']} of {sum(of.values())}" if of else ""
+
+
+def _said(of: Mapping[str, int]) -> str:
+    lost = of["changed"] + of["undone"]
+    ratio = f", {of['kept'] / lost:.1f}:1" if lost else ""
+    return f"{of['kept']} kept, {of['changed']} changed, {of['undone']} undone{ratio}"
+
+
 def _record(routine: Routine) -> str:
     e = routine.evidence
     return f"{e.wins} of {e.wins + e.losses}"
@@ -105,19 +137,21 @@ def _record(routine: Routine) -> str:
 def show_command(routine_id: IdArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show a routine with everything that speaks for it."""
     with open_store(config) as store:
-        document = _find(store, routine_id)
-    show(document, as_json=as_json)
+        document, runs = _find(store, routine_id), routine_runs(store)
+    show(document, runs, as_json=as_json)
 
 
-def show(document: Document, *, as_json: bool) -> None:
+def show(document: Document, runs: Mapping[str, Any], *, as_json: bool) -> None:
     """Print a routine with its evidence."""
     if as_json:
-        print_json(_public(document))
+        print_json(_public(document, runs))
         return
     routine, body = _routine(document), document.body["routine"]
     out.print(f"[bold]{routine.name}[/bold]", markup=True)
     why = f" ({document.body['why']})" if document.body["why"] else ""
     rows = [("status", document.status + why), ("how", _mode(document))]
+    if document.id in runs:
+        rows += [("runs", _said(runs[document.id]))]
     rows += [("trigger", _plain(body["trigger"]))]
     rows += [("step", _plain(s)) for s in body["steps"]]
     rows += [("condition", f"{k} {v}") for k, v in body["conditions"].items() if v not in (None, [], ())]
@@ -287,7 +321,8 @@ def _request(store: Store, event: Adopt | Dismiss, routine_id: str, *, as_json: 
     carried_out = wait_for(store, store.inbox_put(body["kind"], body, event.at))
     after = next((d for d in store.routines() if d.id == routine_id), None)
     if as_json:
-        print_json({**body, "carried_out": carried_out, "routine": _public(after) if after else None})
+        routine = _public(after, routine_runs(store)) if after else None
+        print_json({**body, "carried_out": carried_out, "routine": routine})
     elif not carried_out:
         out.print(NOTED)
     elif after is not None:

@@ -37,9 +37,11 @@ POLICY: Final = "policy"
 """Setting that shows other processes what answers have changed."""
 GOALS: Final = "goals"
 """The same, of goals."""
+RUNS: Final = "runs"
+"""The same, of how the runs of routines went."""
 WEIGHED: Final = "weighed"
 """Kind of the journal's entries that say whether a goal was shown, and with which propensity."""
-SNAPSHOT_VERSION: Final = 7
+SNAPSHOT_VERSION: Final = 8
 """Counts the forms that a snapshot has had; another one than this is relearned from the log."""
 SNAPSHOT_EVENTS: Final = 50_000
 """A snapshot is due after this many events, so that a start replays at most as many."""
@@ -65,7 +67,7 @@ class Engine:
         self.events = 0  # state changes taken since the start
         self._seq = store.last_seq
         self._snapshot_seq = 0
-        self._policy_revision = 0
+        self._policy_revision = self._runs_revision = 0
         self._batch = Batch()
         self._outputs: list[Output] = []
         self._at: datetime | None = None
@@ -124,6 +126,9 @@ class Engine:
             self._policy_revision = self.pipeline.policy.revision
             self.keep(Setting("*", POLICY, self.pipeline.policy.to_dict()))
             self.keep(Setting("*", GOALS, self.pipeline.goals.effects()))
+        if self.pipeline.routines.corrected.revision != self._runs_revision:
+            self._runs_revision = self.pipeline.routines.corrected.revision
+            self.keep(Setting("*", RUNS, self.pipeline.routines.corrected.records()))
         if self._batch:
             self.store.append(self._batch)
             self._batch = Batch()

@@ -104,13 +104,16 @@ class Pipeline:
 
     def _change(self, event: StateChange) -> list[Output]:
         change = self.home.apply(event)
+        adjusted = self.routines.corrected.adjusted(change.entity_id)  # to end it then takes nothing back
+        out = self.routines.observe(change, self.calendar.zone)
         if change.old == change.new:
-            return []  # a repeat, or attributes only
+            return out  # a repeat, or attributes only: a light may have been dimmed
         self.occupancy.observe(change)
         self.moments.observe(change)
         if change.entity_id.startswith(_OCCUPANCY_DOMAINS):
             self._assess_household(change.received_at)
-        out = self._undone_by_hand(change)
+        if not adjusted:
+            out += self._undone_by_hand(change)
         self.triage.left(change)
         out += self.docket.left(change)
         return out + self._score_and_learn(change, change.received_at)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from agent.docket import Docket
 from agent.policy import Policy, may_run_unasked
 from agent.requests import Adopt, Dismiss, Mined
+from agent.routine_corrections import CorrectionBook
 from agent.routine_wording import is_time, proposal
 from agent.suggestions import (
     Command,
@@ -29,6 +30,7 @@ from agent.suggestions import (
 from devices.context import Context
 from devices.events import StateChange, Tick, utc
 from devices.state import HomeState
+from routines.chains import Turn
 from routines.matching import Firing, Matcher
 from routines.routine import Routine
 
@@ -65,6 +67,7 @@ class RoutineBook:
         self.home = home
         self.policy = policy
         self.entries: dict[str, Entry] = {}
+        self.corrected = CorrectionBook(docket, home, policy, self.entries)
         self._matcher = Matcher(())
         self._due: list[tuple[datetime, Command]] = []  # steps that come later
         self._asked: dict[str, str] = {}  # routine -> its suggestion that is open
@@ -110,6 +113,9 @@ class RoutineBook:
         entry = self.entries.get(suggestion.context_key)
         if entry is None:
             return []
+        if self.corrected.asked(suggestion):
+            adopt = self.corrected.answered(suggestion, verdict, at)
+            return self.adopt(adopt) if adopt is not None else []
         if verdict is Verdict.ACCEPTED:
             return self._stand(entry, Standing.ACCEPTED, at)
         if verdict is Verdict.IGNORED:
@@ -122,6 +128,9 @@ class RoutineBook:
         out = self._close(event.replaces or event.routine.id, event.at, "changed")
         if event.replaces is not None and (old := self.entries.pop(event.replaces, None)) is not None:
             out += self._stand(old, Standing.RETIRED, event.at, why="changed")
+        known = self.entries.get(event.routine.id)
+        if known is not None and known.routine != event.routine:
+            self.corrected.restart(event.routine.id)
         entry = Entry(event.routine, Standing.PROPOSED, event.mode, event.elsewhere)
         self.entries[event.routine.id] = entry
         return out + self._stand(entry, Standing.ACCEPTED, event.at)
@@ -143,18 +152,25 @@ class RoutineBook:
         if verdict is Verdict.INTENTIONAL:
             return self.dismiss(Dismiss(at, suggestion.context_key, "not wanted"))
         if verdict in {Verdict.REJECTED, Verdict.UNDONE}:
-            entry.declined = max(0, entry.declined) + 1
-        elif verdict is Verdict.ACCEPTED:
+            return self._decline(entry, at)
+        if verdict is Verdict.ACCEPTED:
             entry.declined = max(0, entry.declined - 1)
-        if entry.declined >= DECLINED:
-            return self.dismiss(Dismiss(at, suggestion.context_key, f"declined {DECLINED} times"))
         return []
+
+    def _decline(self, entry: Entry, at: datetime) -> list[Output]:
+        """Count a no. A routine that would do with a step less, or later, isn't let go but offered so."""
+        entry.declined += 1
+        if entry.declined < DECLINED or self.corrected.offer(entry) is not None:
+            return []
+        return self.dismiss(Dismiss(at, entry.routine.id, f"declined {DECLINED} times"))
 
     def _stand(
         self, entry: Entry, standing: Standing, at: datetime, *, mode: Mode | None = None, why: str = ""
     ) -> list[Output]:
         entry.standing, entry.mode = standing, mode or entry.mode
         entry.elsewhere = entry.elsewhere and standing is Standing.ACCEPTED
+        if standing is not Standing.ACCEPTED:
+            self.corrected.restart(entry.routine.id)
         self._watch()
         return [RoutineNews(entry.routine, standing, entry.mode, at, why, entry.elsewhere)]
 
@@ -172,6 +188,18 @@ class RoutineBook:
         ]
         return [self.docket.close(s, Status.RESOLVED, at, why) for s in about]
 
+    # -- what residents make of it ----------------------------------------------------------------
+
+    def observe(self, change: StateChange, zone: tzinfo) -> list[Output]:
+        """Take in what may correct a step that was taken: a light dimmed, a switch put back."""
+        out: list[Output] = []
+        for entry, turn in self.corrected.observe(change, zone):
+            if turn is Turn.RETURNED:
+                entry.declined = max(0, entry.declined - 1)
+            elif entry.elsewhere:  # a reversal of what we did ourselves has its suggestion
+                out += self._decline(entry, change.received_at)
+        return out
+
     # -- what is carried out ----------------------------------------------------------------------
 
     def step(self, event: StateChange | Tick, context: Context) -> list[Output]:
@@ -179,6 +207,9 @@ class RoutineBook:
         out: list[Output] = []
         if isinstance(event, Tick):
             out += self._steps_due(event.at)
+            self.corrected.settle(event.at)
+            if not self._waits():
+                out += self.corrected.propose(event.at, context)
         elif self._asked:
             out += self._done_by_hand(event)
         at = event.at if isinstance(event, Tick) else event.received_at
@@ -201,7 +232,7 @@ class RoutineBook:
 
     def paced(self, suggestion: Suggestion, commands: Iterable[Output], at: datetime) -> list[Output]:
         """Return the commands of the steps that are due at once, and keep the others for their time."""
-        now: list[Output] = []
+        now: list[Command] = []
         begun = suggestion.raised_at
         for command, action in zip(commands, suggestion.actions, strict=False):
             assert isinstance(command, Command)
@@ -211,22 +242,26 @@ class RoutineBook:
             else:
                 self._due.append((due, replace(command, at=due)))
         self._asked.pop(suggestion.context_key, None)
-        return now
+        self.corrected.begin(suggestion, now, at)
+        return [*now]
 
     def _steps_due(self, at: datetime) -> list[Output]:
         if not self._due:
             return []
         due = [command for when, command in self._due if when <= at]
         self._due = [(when, command) for when, command in self._due if when > at]
-        return [
+        now = [
             replace(c, at=at)
             for c in due
             if at - c.at <= _LATE and (known := self.home.get(c.entity_id)) and known.state != c.state
         ]
+        self.corrected.commanded(now)
+        return [*now]
 
     def cancel(self, suggestion_id: str) -> None:
         """Leave out the steps of a suggestion that are still to come: it was taken back."""
         self._due = [(when, c) for when, c in self._due if c.suggestion_id != suggestion_id]
+        self.corrected.taken_back(suggestion_id)
 
     def _done_by_hand(self, change: StateChange) -> list[Output]:
         """Withdraw a question that a resident has answered by doing it."""
@@ -261,9 +296,10 @@ class RoutineBook:
         for routine_id in self._about(old):
             entry = self.entries[routine_id]
             was = entry.standing
+            routine = entry.routine.renamed(old, new)
+            self.corrected.rename(entry.routine, routine)
             out += self._drop(routine_id, at, f"{old} is called {new} now")
             if was is not Standing.PROPOSED:
-                routine = entry.routine.renamed(old, new)
                 self.entries[routine.id] = kept = replace(entry, routine=routine, elsewhere=False)
                 if was is Standing.ACCEPTED:
                     out += self._stand(kept, was, at)
@@ -276,6 +312,7 @@ class RoutineBook:
 
     def _drop(self, routine_id: str, at: datetime, why: str) -> list[Output]:
         entry = self.entries.pop(routine_id)
+        self.corrected.forget(routine_id)
         if entry.standing not in {Standing.PROPOSED, Standing.ACCEPTED}:
             return []
         news = RoutineNews(entry.routine, Standing.RETIRED, entry.mode, at, why)
@@ -291,11 +328,12 @@ class RoutineBook:
             "due": [[when.isoformat(), c.to_dict()] for when, c in self._due],
             "asked": self._asked,
             "matcher": self._matcher.to_dict(),
+            "corrected": self.corrected.to_dict(),
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict`."""
-        self.entries = {}
+        self.entries.clear()
         for body, standing, mode, *rest in data["entries"]:
             routine = Routine.from_dict(body)
             self.entries[routine.id] = Entry(routine, Standing(standing), Mode(mode), *rest)
@@ -303,6 +341,7 @@ class RoutineBook:
         self._asked = dict(data["asked"])
         self._watch()
         self._matcher.load(data["matcher"])
+        self.corrected.load(data["corrected"])
 
 
 def _concerns(routine: Routine, entity_id: str) -> bool:

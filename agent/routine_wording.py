@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from agent.suggestions import Action, Kind, Mode, Suggestion
+from devices.state import HomeState
 from hunches.wording import clip
+from routines.actions import share_of_full
 from routines.matching import Firing
+from routines.naming import entity_name
+from routines.rewriting import Change, Rewrite
 from routines.routine import Routine, Step
 
 WORTH_ASKING: Final = 3.0
@@ -45,6 +49,56 @@ def is_time(firing: Firing, mode: Mode, at: datetime) -> Suggestion:
     last = max((s.delay_s for s in firing.steps), default=0.0)
     lasts = QUESTION_LASTS + timedelta(seconds=last)
     return replace(_suggestion(Kind.ROUTINE, firing.routine, firing.steps, title, at, lasts), mode=mode)
+
+
+def rewording(
+    before: Routine, offer: Rewrite, home: HomeState, at: datetime, zone: tzinfo | None
+) -> Suggestion:
+    """Return the question whether a routine should do what its residents make of it, with their record."""
+    known = home.get(offer.step.entity_id)
+    names = {offer.step.entity_id: known.name} if known is not None and known.name else {}
+    done, question = _correction(offer, entity_name(offer.step.entity_id, names))
+    times = f"{offer.times} of the last {offer.of} times" if offer.times < offer.of else f"{offer.of} times"
+    title = f"{before.name}: {times} you {done}, and kept it. {question}"
+    body = {
+        "key": offer.key,
+        "change": offer.change.value,
+        "entity_id": offer.step.entity_id,
+        "times": offer.times,
+        "of": offer.of,
+        "kept_probability": round(offer.kept, 4),
+        "present_probability": round(offer.present, 4),
+        "dates": [when.astimezone(zone).date().isoformat() for when in offer.dates],
+    }
+    asked = _suggestion(Kind.ROUTINE_PROPOSED, offer.routine, offer.routine.steps, title, at, PROPOSAL_LASTS)
+    return replace(
+        asked,
+        evidence={"routine": offer.routine.to_dict(), "replaces": before.id, "rewrite": body},
+        score=round(offer.kept, 4),
+        threshold=round(offer.present, 4),
+        context_key=before.id,
+        raised_for=offer.key,
+        short=before.name,
+        group=f"routine {before.id}",
+    )
+
+
+def _correction(offer: Rewrite, name: str) -> tuple[str, str]:
+    """Return what the residents did to a step, and what to ask."""
+    before, after = offer.step, offer.after
+    if after is None:
+        return f"put {name} back", "Leave that out from now on?"
+    if offer.change is Change.DELAY:
+        minutes = round((after.delay_s - before.delay_s) / 60)
+        return f"wanted {name} {before.state} only {minutes} min later", "Wait for as long from now on?"
+    if offer.change is Change.STATE:
+        return f"set {name} to {after.state}", "Do so from now on?"
+    target = after.targets[0]
+    share = share_of_full(target.name, target.median)
+    level = f"{share:.0%}" if share is not None else f"{target.median:g}°"
+    was = next((t.median for t in before.targets if t.name == target.name), None)
+    dimmed = target.name == "brightness" and (was is None or target.median < was)
+    return f"{'dimmed' if dimmed else 'set'} {name} to {level}", f"Set it to {level} from now on?"
 
 
 def _suggestion(  # noqa: PLR0917 - one caller each

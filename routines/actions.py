@@ -79,6 +79,14 @@ class Item(NamedTuple):
         return self.entity_id.partition(".")[0]
 
 
+class Seen(NamedTuple):
+    """A state, and the number that goes with it: how bright, how far, how warm."""
+
+    state: str
+    name: str = ""
+    value: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """Something that a resident did. `targets`: numbers asked for, by Home Assistant's attribute."""
@@ -138,6 +146,50 @@ def bucket_of(name: str, value: float) -> str:
         return f"{25 * max(0, min(4, round(4 * value / full)))}%"
     width = 4 if value > _FAHRENHEIT_FROM else 2
     return f"{int(value // width) * width}°"
+
+
+def bucket_width(name: str, value: float) -> float:
+    """Return how far a bucket of `bucket_of` reaches, in the target's unit.
+
+    >>> bucket_width("brightness", 102.0), bucket_width("temperature", 21.5)
+    (63.75, 2.0)
+    """
+    if (full := _FULL.get(name)) is not None:
+        return full / 4
+    return 4.0 if value > _FAHRENHEIT_FROM else 2.0
+
+
+def share_of_full(name: str, value: float) -> float | None:
+    """Return how much of full a target is; None where there is no full.
+
+    >>> share_of_full("brightness", 102.0), share_of_full("temperature", 21.5)
+    (0.4, None)
+    """
+    full = _FULL.get(name)
+    return None if full is None else value / full
+
+
+def main_target(entity_id: str) -> str:
+    """Return the name of the number that an entity's states are about; "" where there is none.
+
+    >>> main_target("light.hall"), main_target("switch.radio")
+    ('brightness', '')
+    """
+    return _TARGETS.get(entity_id.partition(".")[0], ("",))[0]
+
+
+def seen_of(entity_id: str, state: str, attributes: Mapping[str, Any]) -> Seen:
+    """Return what an entity shows, in the words in which it would have been asked for.
+
+    >>> seen_of("light.hall", "on", {"brightness": 102})
+    Seen(state='on', name='brightness', value=102.0)
+    >>> seen_of("cover.den", "closing", {})
+    Seen(state='closed', name='', value=None)
+    """
+    domain = entity_id.partition(".")[0]
+    asked = _asked_for(domain, state)
+    targets, name = _targets_of(domain, asked, attributes), main_target(entity_id)
+    return Seen(asked, name, targets[name]) if name in targets else Seen(asked)
 
 
 class _Reader:

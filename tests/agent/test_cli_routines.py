@@ -57,7 +57,8 @@ def test_a_dry_run_shows_what_would_be_found_and_changes_nothing(run: Run) -> No
     assert found["report"]["actions"] == 160  # 4 changes on 40 days
     assert found["carried_out"] is None
     assert "160 by a person" in run("routines", "mine", "--dry-run").stdout
-    assert as_json(run("routines", "list", "--json")) == {"routines": [], "last_search": None}
+    none = {"kept": 0, "changed": 0, "undone": 0}
+    assert as_json(run("routines", "list", "--json")) == {"routines": [], "last_search": None, "runs": none}
     assert "inkling routines mine does it now" in run("routines", "list").stdout
 
 
