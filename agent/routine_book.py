@@ -114,8 +114,7 @@ class RoutineBook:
         if entry is None:
             return []
         if self.corrected.asked(suggestion):
-            adopt = self.corrected.answered(suggestion, verdict, at)
-            return self.adopt(adopt) if adopt is not None else []
+            return [o for a in self.corrected.answered(suggestion, verdict, at) for o in self.adopt(a)]
         if verdict is Verdict.ACCEPTED:
             return self._stand(entry, Standing.ACCEPTED, at)
         if verdict is Verdict.IGNORED:
@@ -180,13 +179,14 @@ class RoutineBook:
         ]
         self._matcher.watch(ours)
 
-    def _close(self, routine_id: str, at: datetime, why: str) -> list[Output]:
+    def _close(self, routine_id: str, at: datetime, why: str, *kinds: Kind) -> list[Output]:
         about = [
             a.suggestion
             for a in self.docket.alive.values()
             if a.suggestion.detector == "routine" and a.suggestion.context_key == routine_id
         ]
-        return [self.docket.close(s, Status.RESOLVED, at, why) for s in about]
+        closed = (s for s in about if not kinds or s.kind in kinds)
+        return [self.docket.close(s, Status.RESOLVED, at, why) for s in closed]
 
     # -- what residents make of it ----------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class RoutineBook:
         entry = self.entries[firing.routine.id]
         if not self.policy.may_run(entry.routine):
             return []
-        closed = self._close(firing.routine.id, at, "asked anew")
+        closed = self._close(firing.routine.id, at, "asked anew", Kind.ROUTINE)
         suggestion = is_time(firing, entry.mode, at)
         self.docket.open(suggestion)
         if entry.mode is Mode.ACT:

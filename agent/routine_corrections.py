@@ -136,17 +136,17 @@ class CorrectionBook:
         """Whether a suggestion is an offer to change a routine."""
         return "rewrite" in suggestion.evidence
 
-    def answered(self, suggestion: Suggestion, verdict: Verdict, at: datetime) -> Adopt | None:
+    def answered(self, suggestion: Suggestion, verdict: Verdict, at: datetime) -> list[Adopt]:
         """Return the change that a resident has agreed to; what is refused isn't offered again."""
         was = suggestion.context_key
         if verdict is Verdict.ACCEPTED:
             after = Routine.from_dict(suggestion.evidence["routine"])
-            return Adopt(at, after, self.entries[was].mode, replaces=was if after.id != was else None)
+            return [Adopt(at, after, self.entries[was].mode, replaces=was if after.id != was else None)]
         if verdict is not Verdict.IGNORED:
             refused = self._refused.setdefault(was, [])
             refused.append(suggestion.evidence["rewrite"]["key"])
             del refused[:-_REFUSED]
-        return None
+        return []
 
     def adjusted(self, entity_id: str) -> bool:
         """Whether a resident has adjusted what a step did to an entity."""
