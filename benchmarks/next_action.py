@@ -178,10 +178,12 @@ def shifts(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def frequency(history: Sequence[Hashable]) -> dict[Hashable, float]:
-    """Return how often each action is in a sequence, of equals the latest first."""
-    return {
+    """Return the share of each action in a sequence, of equals a little more for the latest."""
+    counts = {
         a: history.count(a) + 1e-3 * max(i for i, b in enumerate(history) if b == a) for a in set(history)
     }
+    total = sum(counts.values())
+    return {action: count / total for action, count in counts.items()}
 
 
 def _at(ranks: Sequence[int], k: int) -> float:

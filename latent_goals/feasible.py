@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from latent_goals.counted import pack, unpack
@@ -84,6 +84,14 @@ class Feasible:
             return 1.0
         times_on, times = self._known[action]
         return (times_on if self.entity[action] in on else times - times_on) / times
+
+    def weigh(self, p: Mapping[Hashable, float], on: Collection[Hashable]) -> dict[Hashable, float]:
+        """Return each action's probability times its odds."""
+        weighed, entity = dict(p), self.entity
+        for action, (times_on, times) in self._known.items():
+            if action in weighed:
+                weighed[action] *= (times_on if entity[action] in on else times - times_on) / times
+        return weighed
 
     def forget(self, action: Hashable) -> None:
         """Forget an action."""

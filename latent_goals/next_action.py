@@ -179,10 +179,8 @@ class NextAction:
             ballots.append(("history", echo.weights, echo.total))
         columns: list[Column] = [("pool", self._pool.lifts(base, ballots, self._unit))]
         columns += self._columns(x, base, seen)
-        possible, on = base, open_of(x)
-        if on is not None:
-            odds = self._feasible.odds
-            possible = {action: value * odds(action, on) for action, value in base.items()}
+        on = open_of(x)
+        possible = base if on is None else self._feasible.weigh(base, on)
         return Prediction(self._weights.apply(possible, columns), base, ballots, columns)
 
     def _base(self, x: X) -> dict[Hashable, float]:
