@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from math import log
 
 
@@ -48,9 +48,16 @@ class Ladder:
         """Add a rung from counts, and return its lifts."""
         base, m = self._base, self._concentration
         self._rungs[kind] = (weights, total, within)
-        if within is None:
-            return {a: log(1.0 + n / (m * base[a])) for a, n in weights.items() if a in base}
-        return {a: log(1.0 + n / (m * self.p(within, a))) for a, n in weights.items() if a in base}
+        below = base if within is None else self._all(within, weights)
+        return {a: log(1.0 + n / (m * below[a])) for a, n in weights.items() if a in base}
+
+    def _all(self, kind: str, actions: Iterable[Hashable]) -> dict[Hashable, float]:
+        """Return `p` of several actions at once, for speed."""
+        base, m = self._base, self._concentration
+        known = [a for a in actions if a in base]
+        weights, total, within = self._rungs.get(kind, ({}, 0.0, None))
+        below = base if within is None else self._all(within, known)
+        return {a: (weights.get(a, 0.0) + m * below[a]) / (total + m) for a in known}
 
     def p(self, kind: str | None, action: Hashable) -> float:
         """Return the probability of an action in a context; without counts, in the one around it."""
