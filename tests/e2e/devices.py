@@ -29,6 +29,7 @@ class FakeDevice:
 
     It confirms a command after `delay_s` by reporting the new state, or never where that is None. What its
     resident does by hand is `report`. `own_device`: it is in the device registry, too.
+    A `dimmable` light has a brightness, 255 at first, which it keeps while it is off.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class FakeDevice:
         device_class: str | None = None,
         delay_s: float | None = 0,
         own_device: bool = False,
+        dimmable: bool = False,
     ) -> None:
         self.entity_id = f"{component}.{object_id}"
         self.state, self._leads_to = COMPONENTS[component]
@@ -48,6 +50,7 @@ class FakeDevice:
         self._object_id = object_id
         self._device_class = device_class
         self._own_device = own_device
+        self.brightness = 255 if dimmable else None
         self._delay_s = delay_s
         self._timers: list[threading.Timer] = []
         self._client = Client(broker, f"device-{object_id}")
@@ -69,12 +72,21 @@ class FakeDevice:
             config["device_class"] = self._device_class
         if self._own_device:
             config["device"] = {"identifiers": [config["unique_id"]], "name": config["name"]}
+        if self.brightness is not None:
+            topic = f"fake/{self._object_id}/brightness"
+            config |= {"brightness_state_topic": topic, "brightness_command_topic": f"{topic}/set"}
         return config
 
     def report(self, state: str, *, retain: bool = True) -> None:
         """Report a state, as after a hand at the device."""
         self.state = state
         self._client.paho.publish(f"fake/{self._object_id}", state, qos=1, retain=retain)
+
+    def dim(self, brightness: int) -> None:
+        """Report a brightness, as after a hand at the dimmer."""
+        self.brightness = brightness
+        topic = f"fake/{self._object_id}/brightness"
+        self._client.paho.publish(topic, str(brightness), qos=1, retain=True)
 
     def wait_command(self, command: str, timeout_s: float = 15) -> None:
         """Return when a command has arrived."""
@@ -85,6 +97,8 @@ class FakeDevice:
         topic = f"homeassistant/{self._component}/{self._object_id}/config"
         self._client.publish(topic, json.dumps(self.config), retain=True)
         self.report(self.state)
+        if self.brightness is not None:
+            self.dim(self.brightness)
 
     def remove(self) -> None:
         """Withdraw the entity from Home Assistant."""
@@ -92,6 +106,9 @@ class FakeDevice:
 
     def _on_command(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         command = message.payload.decode()
+        if message.topic.endswith("/brightness/set"):
+            self.dim(int(command))
+            return
         self.commands.append(command)
         if self._delay_s is None or command not in self._leads_to:
             return
@@ -102,6 +119,8 @@ class FakeDevice:
     def __enter__(self) -> Self:
         self._client.connect()
         self._client.subscribe(f"fake/{self._object_id}/set")
+        if self.brightness is not None:
+            self._client.subscribe(f"fake/{self._object_id}/brightness/set")
         self.announce()
         return self
 
