@@ -107,7 +107,8 @@ def wait_level(inkling: Inkling, entity_id: str, brightness: int) -> StateChange
 
 def level_of(ha: HomeAssistant, routine_id: str) -> Any:
     """Return the brightness that a routine's automation sets."""
-    actions = config_of(ha, f"inkling_{routine_id}")["action"]
+    config = config_of(ha, f"inkling_{routine_id}")
+    actions = config.get("actions") or config["action"]  # as newer releases give them back
     return next((a["data"].get("brightness") for a in actions if "data" in a), None)
 
 
