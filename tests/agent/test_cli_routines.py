@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from agent.cli_routines import edited
+from agent.engine import RUNS
 from agent.errors import InklingError
+from agent.records import Batch, Document, Setting
 from agent.store import Store
 from devices.events import Origin, Source, StateChange
 from routines.routine import AtTime, Conditions, Routine, Step
@@ -130,3 +132,28 @@ def test_edits() -> None:
 def test_what_makes_no_sense_is_refused(changes: dict[str, object], complaint: str) -> None:
     with pytest.raises(InklingError, match=complaint):
         edit(**changes)
+
+
+# -- how the runs went --------------------------------------------------------------------------------
+
+
+def test_kept_against_changed_and_undone(run: Run, url: str) -> None:
+    other = edit(at="06:40", name="Earlier", skip=["switch.coffee"])
+    now = datetime.now(UTC)
+    runs = {
+        MORNING.id: {"kept": 17, "changed": 1, "undone": 1},
+        "gone": {"kept": 4, "changed": 0, "undone": 1},
+    }
+    body = {"mode": "act", "why": ""}
+    with Store.open(url) as store:
+        documents = [
+            Document(r.id, "accepted", now, {"routine": r.to_dict(), **body}) for r in (MORNING, other)
+        ]
+        store.append(Batch(routines=documents, settings=[Setting("*", RUNS, runs)]))
+    listed = as_json(run("routines", "list", "--json"))
+    assert {r["id"]: r["runs"] for r in listed["routines"]} == {MORNING.id: runs[MORNING.id], other.id: None}
+    assert listed["runs"] == {"kept": 21, "changed": 1, "undone": 2}
+    text = run("routines", "list").stdout
+    assert "17 of 19" in text
+    assert "All runs so far: 21 kept, 1 changed, 2 undone, 7.0:1." in text  # 21 : (1 + 2)
+    assert "17 kept, 1 changed, 1 undone, 8.5:1" in run("routines", "show", MORNING.id).stdout

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from agent.engine import RUNS, Engine
 from agent.pipeline import Pipeline
 from agent.requests import Adopt, Control, Feedback, Forget, HomeMode
+from agent.store import Store
 from agent.suggestions import Command, Kind, Mode, Output, RoutineNews, Standing, Suggestion, Verdict
+from agent.ticker import Ticker
 from devices.events import Origin
 from routines.correction import Record
 from routines.routine import AtTime, Routine, Step, Target
@@ -253,3 +257,25 @@ def test_a_replay_comes_to_the_same() -> None:
         return life.pipeline
 
     assert lived().to_dict() == lived().to_dict() == reloaded(lived()).to_dict()
+
+
+def test_the_log_leads_to_the_same_offer_and_other_processes_see_the_record(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path}/inkling.db") as store:
+        made = Engine(store, home(), Ticker(timedelta(minutes=1)))
+        made.take(Adopt(T0, LIT, Mode.ACT))
+        for day in (DAY, 2 * DAY, 3 * DAY):
+            made.take(change("light.hall", "off", day - 30))
+            made.take(change(DOOR, "off", day - 30))
+            made.take(change(DOOR, "on", day))
+            made.take(change("light.hall", "on", day, attributes={"brightness": 255}, origin=Origin.AGENT))
+            made.take(change("light.hall", "on", day + 1, attributes={"brightness": 102}))
+            for minutes in range(2, 41):  # live, the scheduler does
+                made.advance(T0 + timedelta(minutes=day + minutes))
+        made.commit()
+        (offer,) = [s for s in store.suggestions() if s.suggestion.kind is Kind.ROUTINE_PROPOSED]
+        assert offer.suggestion.evidence["rewrite"]["times"] == 3
+        (runs,) = [s.value for s in store.settings() if s.key == RUNS]
+        assert runs == {LIT.id: {"kept": 0, "changed": 3, "undone": 0}}
+        again = Engine(store, home(), Ticker(timedelta(minutes=1)))
+        again.restore()
+        assert again.pipeline.to_dict() == made.pipeline.to_dict()
