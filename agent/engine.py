@@ -7,7 +7,7 @@ the outputs on. A commit that fails (a full disk) keeps everything for the next 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from agent.suggestions import (
     Weighed,
 )
 from agent.ticker import Ticker
-from devices.events import StateChange, Tick, utc
+from devices.events import Source, StateChange, Tick, utc
 
 log = structlog.get_logger()
 
@@ -243,8 +243,10 @@ class Engine:
             self.pipeline.load(body["pipeline"])
             self._logged = self.ticker.last = utc(body["ticked"]) if body["ticked"] else None
         self._snapshot_seq = after
-        replayed = self.replay(self.store.tail(after), progress)
+        inputs = self.store.tail(after)
+        replayed = self.replay(inputs if after else self._asked(inputs), progress)
         self._seq = self.store.last_seq
+        self._say_goals()
         return replayed
 
     def relearn(self, progress: Callable[[int], None] | None = None) -> int:
@@ -253,10 +255,30 @@ class Engine:
         An import brings the past after the present, and has no outages.
         """
         gap, self.ticker.max_gap = self.ticker.max_gap, None
-        count = self.replay(self.store.by_time(), progress)
+        count = self.replay(self._asked(self.store.by_time()), progress)
         self.ticker.max_gap = gap
         self._seq = self.store.last_seq
+        self._say_goals()
+        self.commit()
         return count
+
+    def _asked(self, inputs: Iterable[Input]) -> Iterator[Input]:
+        """Yield them, and note where the residents began to be asked: what was imported is before that."""
+        asked = False
+        for entry in inputs:
+            if not asked and not (isinstance(entry, StateChange) and entry.source is Source.RECORDING):
+                asked = True
+                self.pipeline.goals.unasked()
+            yield entry
+        if not asked:
+            self.pipeline.goals.unasked()
+
+    def _say_goals(self) -> None:
+        """Write down the goals that a replay has come to: of those nothing was written as it went."""
+        if self.ticker.last is not None:
+            said = {document.id: document.status for document in self.store.goals()}
+            news = self.pipeline.goals.unsaid(said, self.ticker.last)
+            self._batch.goals.extend(map(_goal_document, news))
 
     def replay(self, inputs: Iterable[Input], progress: Callable[[int], None] | None = None) -> int:
         """Step what the log holds, saying and writing nothing."""

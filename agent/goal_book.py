@@ -149,6 +149,27 @@ class GoalBook:
         told = {shown.decision.arm for shown in self._shown.values()} | set(self.goals.established)
         return {goal_id: self.bandit.explain(goal_id) for goal_id in sorted(told)}
 
+    # -- a past that was only replayed ------------------------------------------------------------
+
+    def unasked(self) -> None:
+        """Drop what a replay took for answers: in a past that was imported nobody was asked."""
+        self.bandit = GoalBandit()
+        self.moments.unasked()
+        self._shown = {i: shown for i, shown in self._shown.items() if i in self.docket.alive}
+
+    def unsaid(self, said: Mapping[str, str], at: datetime) -> list[GoalNews]:
+        """Return what a replay has established, or not, other than `said`: the standing by id."""
+        goals = self.goals.established
+        gone = [i for i, standing in said.items() if standing == Standing.PROPOSED and i not in goals]
+        return [
+            *(GoalNews(i, Standing.RETIRED, {}, at, "it doesn't hold any more") for i in gone),
+            *(
+                GoalNews(i, Standing.PROPOSED, goal.to_dict(), at)
+                for i, goal in goals.items()
+                if said.get(i) != Standing.PROPOSED
+            ),
+        ]
+
     # -- keeping ----------------------------------------------------------------------------------
 
     def forget(self, entity_id: str) -> None:

@@ -76,6 +76,12 @@ class Moments:
         if features is not None:
             self.model.learn_one(features, outcome)
 
+    def unasked(self) -> None:
+        """Drop all prompts and what was learned of them: nobody saw them."""
+        self.model = Receptivity()
+        self._prompts.clear()
+        self._told.clear()
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""
         return {

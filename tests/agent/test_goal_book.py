@@ -210,3 +210,29 @@ def test_in_a_backtest_every_occasion_is_offered() -> None:
     fired = [s for s in proposed if s.kind is Kind.GOAL]
     assert fired
     assert all(s.raised_at >= first.raised_at for s in fired)
+
+
+def test_in_a_past_that_was_imported_nobody_answered(learned: str) -> None:
+    p = again(learned)
+    for evening in range(3):
+        begun(p, LATER + evening * DAY)
+        p.step(change(LAMP, "on", LATER + evening * DAY + 1))
+        p.step(change(LAMP, "off", LATER + evening * DAY + 50))
+        p.step(change(TV, "off", LATER + evening * DAY + 60))
+    (suggestion,) = of(Suggestion, begun(p, LATER + 3 * DAY))
+    assert by_goal(p, suggestion)["by_hand"] >= 3
+    p.goals.unasked()
+    assert by_goal(p, suggestion) == Counter()
+    assert p.goals.effects()[suggestion.context_key]["shown"] == 0
+    p.step(Feedback(suggestion.id, Verdict.ACCEPTED, tick(LATER + 3 * DAY + 1).at))  # harmless
+    assert p.moments.model.to_dict() == home().moments.model.to_dict()
+
+
+def test_what_a_replay_has_come_to_is_said_once(learned: str) -> None:
+    p, at = again(learned), tick(LATER).at
+    news = p.goals.unsaid({"0" * 12: "proposed", "1" * 12: "retired"}, at)
+    assert {n.goal_id: n.standing for n in news} == {
+        "0" * 12: Standing.RETIRED,
+        **dict.fromkeys(p.goals.goals.established, Standing.PROPOSED),
+    }
+    assert p.goals.unsaid(dict.fromkeys(p.goals.goals.established, "proposed"), at) == []
