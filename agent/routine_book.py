@@ -151,15 +151,15 @@ class RoutineBook:
         if verdict is Verdict.INTENTIONAL:
             return self.dismiss(Dismiss(at, suggestion.context_key, "not wanted"))
         if verdict in {Verdict.REJECTED, Verdict.UNDONE}:
-            return self._decline(entry, at)
+            return self._decline(entry, at, undone=verdict is Verdict.UNDONE)
         if verdict is Verdict.ACCEPTED:
             entry.declined = max(0, entry.declined - 1)
         return []
 
-    def _decline(self, entry: Entry, at: datetime) -> list[Output]:
-        """Count a no. A routine that would do with a step less, or later, isn't let go but offered so."""
+    def _decline(self, entry: Entry, at: datetime, *, undone: bool) -> list[Output]:
+        """Count a no. What is undone and would do with a step less, or later, is offered so instead."""
         entry.declined += 1
-        if entry.declined < DECLINED or self.corrected.offer(entry) is not None:
+        if entry.declined < DECLINED or (undone and self.corrected.mends(entry)):
             return []
         return self.dismiss(Dismiss(at, entry.routine.id, f"declined {DECLINED} times"))
 
@@ -197,7 +197,7 @@ class RoutineBook:
             if turn is Turn.RETURNED:
                 entry.declined = max(0, entry.declined - 1)
             elif entry.elsewhere:  # a reversal of what we did ourselves has its suggestion
-                out += self._decline(entry, change.received_at)
+                out += self._decline(entry, change.received_at, undone=True)
         return out
 
     # -- what is carried out ----------------------------------------------------------------------

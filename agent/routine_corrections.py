@@ -18,7 +18,7 @@ from devices.state import HomeState
 from routines.actions import seen_of
 from routines.chains import Turn
 from routines.correction import Corrections
-from routines.rewriting import Rewrite, rewrite
+from routines.rewriting import Change, Rewrite, rewrite
 from routines.routine import MINUTES_A_DAY, AtTime, OnState, Routine, Step
 
 if TYPE_CHECKING:
@@ -131,6 +131,11 @@ class CorrectionBook:
         found = rewrite(routine, self.corrections, self._refused.get(routine.id, ()))
         taken = found is not None and found.routine.id != routine.id and found.routine.id in self.entries
         return None if taken or entry.standing is not Standing.ACCEPTED else found
+
+    def mends(self, entry: Entry) -> bool:
+        """Whether a routine that is put back would be kept with a step less, or later."""
+        offer = self.offer(entry)
+        return offer is not None and offer.change in {Change.DROP, Change.DELAY}
 
     def asked(self, suggestion: Suggestion) -> bool:
         """Whether a suggestion is an offer to change a routine."""

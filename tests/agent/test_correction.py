@@ -184,6 +184,17 @@ def test_a_refused_change_is_not_offered_again(verdict: Verdict) -> None:
     assert [o.evidence["rewrite"]["key"] for o in other] == ["light.hall=on level 0%"]
 
 
+def test_three_times_no_is_never_again_whatever_is_offered() -> None:
+    life = Life()
+    assert of(Suggestion, [o for _ in range(3) for o in life.dimmed_day(102)])
+    life.pipeline.step(Adopt(T0 + timedelta(days=3, hours=2), LIT, Mode.ASK))
+    news: list[RoutineNews] = []
+    for _ in range(3):
+        asked = life.come()
+        news += of(RoutineNews, answer(life.pipeline, asked, Verdict.REJECTED, life.at + 1))
+    assert [(n.standing, n.why) for n in news] == [(Standing.RETIRED, "declined 3 times")]
+
+
 def test_one_question_at_a_time() -> None:
     life = Life()
     life.dimmed_day(102)
