@@ -43,7 +43,7 @@ def build_pipeline(
     config = replace(settings.hunches.policy(), warmup=timedelta(days=settings.warmup_days), trial=trial)
     if include_unknown is None:
         include_unknown = settings.routines.include_unknown(known=settings.home_assistant.configured)
-    goals = Goals(include_unknown=include_unknown)
+    goals = Goals(include_unknown=include_unknown, prior=settings.goals.load_prior())
     return Pipeline(build_calendar(settings), _build_detectors(settings), Policy(config), goals)
 
 

@@ -8,6 +8,7 @@ from agent.cli_answers import answers
 from agent.cli_data import backtest_command, forget_command, import_command, record_command
 from agent.cli_explain import explain_command
 from agent.cli_goals import goals
+from agent.cli_prior import prior
 from agent.cli_routines import routines
 from agent.cli_service import demo_command, doctor_command, mode_command, run_command, status_command
 from agent.cli_trust import trust
@@ -33,6 +34,7 @@ app.add_typer(answers, name="suggestions")
 app.add_typer(routines, name="routines")
 app.add_typer(goals, name="goals")
 app.add_typer(trust, name="trust")
+app.add_typer(prior, name="prior")
 
 
 def main() -> None:

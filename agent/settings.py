@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import orjson
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,6 +26,7 @@ from pydantic_settings import (
 
 from agent.errors import InklingError
 from agent.policy import PolicyConfig
+from latent_goals.prior import Prior
 
 DEFAULT_FILE: Final = Path("inkling.toml")
 
@@ -190,6 +192,21 @@ class RoutineSettings(_Section):
         return not known if self.unknown_origin == "auto" else self.unknown_origin == "mine"
 
 
+class GoalSettings(_Section):
+    """Goals: what a first action implies next."""
+
+    prior: Path | None = Field(default=None, description="what other homes do: inkling prior build makes one")
+
+    def load_prior(self) -> Prior | None:
+        """Read the prior; raises SettingsError where it can't be read."""
+        if self.prior is None:
+            return None
+        try:
+            return Prior.from_dict(orjson.loads(self.prior.read_bytes()))
+        except (OSError, ValueError, KeyError) as err:
+            raise SettingsError(f"goals.prior: {self.prior} can't be used: {err}") from err
+
+
 class LogSettings(_Section):
     """Logging to stderr."""
 
@@ -211,6 +228,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     hunches: HunchSettings = HunchSettings()
     routines: RoutineSettings = RoutineSettings()
+    goals: GoalSettings = GoalSettings()
     log: LogSettings = LogSettings()
     tick_s: float = Field(default=60.0, ge=0.05, le=3600)
     clock: Literal["wall", "events"] = Field(

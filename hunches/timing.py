@@ -74,7 +74,7 @@ class Timing:
     def __init__(
         self,
         *,
-        threshold: float = 2.8,
+        threshold: float = 3.0,
         min_episodes: float = 12.0,
         min_age_days: float = 5.0,
         burst_gap_min: float = 30.0,

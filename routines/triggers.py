@@ -40,15 +40,21 @@ def proposals(history: History, habit: Habit) -> Iterator[Routine]:
     """Yield the habit as a routine for each trigger that it may have, without conditions."""
     if len(habit.items) == 1:  # by itself, an hour is no habit
         cue = habit.grown[0]
-        yield from _after(history, habit, cue, _before(history, habit, cue))
+        if not _ends_itself(habit, cue):
+            yield from _after(history, habit, cue, _before(history, habit, cue))
         return
     yield from _timed(history, habit)
     yield from _solar(history, habit)
     for item in habit.items[:-1]:
-        if len(_at(habit, item)) >= LEAST_HITS:
+        if len(_at(habit, item)) >= LEAST_HITS and not _ends_itself(habit, item):
             yield from _after(history, habit, item, dict(_own(habit, item)))
     for cue, before in _cues(history, habit).items():
         yield from _after(history, habit, cue, before)
+
+
+def _ends_itself(habit: Habit, cue: Item) -> bool:
+    """Whether a device only goes off after it went on: an appliance does so when it is done."""
+    return all(item.entity_id == cue.entity_id for item in habit.items)
 
 
 def _own(habit: Habit, item: Item) -> Iterator[tuple[int, float]]:

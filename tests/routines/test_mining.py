@@ -138,3 +138,16 @@ def test_later_times_are_found_again() -> None:
     pairs = list(zip(whole.times[items[0]], whole.times[items[1]], strict=True))
     half = Habit(items, tuple({items[0]: a, items[1]: b} for a, b in pairs[:10]), grown=items)
     assert [sorted(o.values()) for o in recollect(half, whole).occurrences] == [list(p) for p in pairs]
+
+
+def test_an_appliance_that_ends_by_itself_is_no_habit() -> None:
+    """Three minutes after it goes on, several times a day at any hour: nobody wants that automated."""
+    rng = Random(4)
+    events = noise(rng, 40, ["light.attic", "light.hall"])
+    for day in range(40):
+        for _ in range(3):
+            on = at(day, rng.uniform(8.0, 21.0))
+            events += [(on, "switch.microwave", "on"), (on + timedelta(minutes=3), "switch.microwave", "off")]
+    found = mine(changes(events), CALENDAR)
+    assert [r.name for r in found.routines] == []
+    assert found.accounting.candidates > 0
