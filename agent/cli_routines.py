@@ -129,7 +129,7 @@ def _said(of: Mapping[str, int]) -> str:
 
 def _record(routine: Routine) -> str:
     e = routine.evidence
-    return f"{e.wins} of {e.wins + e.losses}"
+    return f"{e.wins} of {e.wins + e.losses}" if e.held_out is not None else "too new to tell"
 
 
 @routines.command("show", epilog="Example: `inkling routines show 3fa9c1`")

@@ -303,7 +303,8 @@ def may_run_unasked(routine: Routine, home: HomeState) -> bool:
         and home.device_class(s.entity_id) not in ENTRY_CLASSES
         for s in routine.steps
     )
-    return harmless and e.wins >= WORTH_RUNNING * max(e.losses, 1)
+    proven = e.held_out is not None and e.wins >= WORTH_RUNNING * max(e.losses, 1)
+    return harmless and proven
 
 
 def matches(entity_id: str, globs: Iterable[str]) -> bool:

@@ -31,6 +31,8 @@ COMMANDS = [
     "run", "demo", "status", "doctor", "mode", "import", "record", "backtest", "explain", "forget",
     *(f"suggestions {v}" for v in ("list", "show", "accept", "reject", "intentional", "snooze", "undo")),
     *(f"routines {v}" for v in ("list", "show", "accept", "reject", "edit", "export", "mine")),
+    *(f"goals {v}" for v in ("list", "show", "evaluate")),
+    "prior build",
     *(f"trust {v}" for v in ("list", "allow", "forbid", "reset")),
 ]  # fmt: skip
 
