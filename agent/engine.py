@@ -244,7 +244,8 @@ class Engine:
             self._logged = self.ticker.last = utc(body["ticked"]) if body["ticked"] else None
         self._snapshot_seq = after
         inputs = self.store.tail(after)
-        replayed = self.replay(inputs if after else self._asked(inputs), progress)
+        again = snapshot is not None and not after  # what was imported comes again, too
+        replayed = self.replay(self._asked(inputs) if again else inputs, progress)
         self._seq = self.store.last_seq
         self._say_goals()
         return replayed

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import pytest
 
@@ -176,14 +177,20 @@ def test_an_imported_past_has_goals_but_no_answers(run: Run, url: str, tmp_path:
     answered = reject(url, until + timedelta(hours=16))
     assert answered == {"reject": 1}
     run("import", "past.jsonl", INKLING_WARMUP_DAYS="0")
-    with closing(Store.open(url)) as store:
-        engine = engine_of(store)
-        engine.restore()
-        assert engine.pipeline.goals.effects()[goal["id"]]["answers"] == {"reject": 1}
+    assert answers_at_a_start(url, goal["id"]) == {"reject": 1}
+    with patch("agent.engine.SNAPSHOT_VERSION", 0):  # another release learns it from the log
+        assert answers_at_a_start(url, goal["id"]) == {"reject": 1}
 
 
 def engine_of(store: Store) -> Engine:
     return Engine(store, build_pipeline(load_settings(None, warmup_days=0)), Ticker())
+
+
+def answers_at_a_start(url: str, goal_id: str) -> object:
+    with closing(Store.open(url)) as store:
+        engine = engine_of(store)
+        engine.restore()
+        return engine.pipeline.goals.effects()[goal_id]["answers"]
 
 
 def reject(url: str, at: datetime) -> object:
