@@ -27,6 +27,9 @@ class Origin(StrEnum):
     UNKNOWN = "unknown"
 
 
+_RESIDENTS: Final = frozenset({Origin.PERSON, Origin.PHYSICAL})
+
+
 class Source(StrEnum):
     """Where a change was heard, best first: a better source wins when several report one change."""
 
@@ -66,8 +69,7 @@ class StateChange:
     @property
     def device_class(self) -> str | None:
         """Home Assistant's device class ("door", "motion", …), where known."""
-        value = self.attributes.get("device_class")
-        return value if isinstance(value, str) else None
+        return device_class_of(self.attributes)
 
     @property
     def trains(self) -> bool:
@@ -83,7 +85,7 @@ class StateChange:
     @property
     def by_resident(self) -> bool:
         """Whether a person caused it, in an app or at the device."""
-        return self.origin is Origin.PERSON or self.origin is Origin.PHYSICAL
+        return self.origin in _RESIDENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,12 @@ class Tick:
     """Time as an event, so that "still open" can be noticed and a replay is exact."""
 
     at: datetime
+
+
+def device_class_of(attributes: Mapping[str, Any]) -> str | None:
+    """Return Home Assistant's device class among the attributes of an entity, where known."""
+    value = attributes.get("device_class")
+    return value if isinstance(value, str) else None
 
 
 def utc(value: str | float) -> datetime:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from devices.events import NOT_A_STATE, Origin, StateChange, utc
+from devices.events import NOT_A_STATE, Origin, StateChange, device_class_of, utc
 
 MAX_LEFT: Final = 8
 
@@ -23,12 +23,14 @@ class EntityState:
     origin: Origin
     resumed_from: str | None = None  # the state before it became unavailable
     left: tuple[tuple[datetime, str], ...] = ()  # states that it had since `since`, and when they began
+    device_class: str | None = field(init=False)  # Home Assistant's, where known; asked for all the time
 
-    @property
-    def device_class(self) -> str | None:
-        """Home Assistant's device class, where known."""
-        value = self.attributes.get("device_class")
-        return value if isinstance(value, str) else None
+    def __post_init__(self) -> None:
+        self.device_class = device_class_of(self.attributes)
+
+    def describe(self, attributes: Mapping[str, Any]) -> None:
+        """Take on other attributes."""
+        self.attributes, self.device_class = attributes, device_class_of(attributes)
 
     @property
     def name(self) -> str | None:
@@ -126,7 +128,7 @@ class HomeState:
             return _with_old(change, change.new)
         known.seen_at = change.received_at
         if change.attributes and change.attributes is not known.attributes:
-            known.attributes = change.attributes
+            known.describe(change.attributes)
         if change.new in NOT_A_STATE:
             if change.new != old:
                 known.lose(change)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
 
@@ -137,6 +138,7 @@ def moment(value: Any, received_at: datetime) -> datetime:
     return at if at.year >= _FIRST_BELIEVABLE_YEAR and at <= received_at else received_at
 
 
+@lru_cache(maxsize=4096)
 def guess_class(name: str) -> str | None:
     """Return the first known quantity or contact that a name ends in or holds as a word.
 

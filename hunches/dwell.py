@@ -346,4 +346,4 @@ def _kind(entity_id: str, home: HomeState) -> Kind | None:
 
 def _where(context: Context) -> str:
     day = "weekend" if context.weekend else "weekday"
-    return f"{context.daypart.value}|{day}|{context.occupancy.value}"
+    return f"{context.daypart}|{day}|{context.occupancy}"

@@ -205,9 +205,10 @@ class Missing:
         kind = _kind(event.entity_id, home)
         if kind is None:
             return
-        if event.new in kind.active and event.old not in kind.active:
+        was, active = event.old in kind.active, event.new in kind.active
+        if active and not was:
             self._days.mark(event.entity_id, context.local)
-        elif event.old in kind.active and event.new not in kind.active and _is_door(event.entity_id, home):
+        elif was and not active and _is_door(event.entity_id, home):
             self._days.mark_rest(event.entity_id, context.local)
 
     def _plan(self, local: datetime, at: float) -> None:

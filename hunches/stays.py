@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from hunches.adwin import Adwin
 from hunches.shapley import shapley
-from hunches.survival import PRIOR_INDEX, Survival
+from hunches.survival import PRIOR_INDEX, Survival, bin_of
 from hunches.wording import duration
 
 DAY_S: Final = 86400.0
@@ -75,11 +75,12 @@ class Stays:
     def learn_one(self, seconds: float, where: str, at: float, *, stray: bool = False) -> None:
         """Count a stay that ended at a time (epoch seconds)."""
         self._follow_trend(seconds, at)
+        b, day = bin_of(seconds), at / DAY_S
         for key in ("", where.partition("|")[0], where):
             known = self._contexts.get(key)
             if known is None:
                 known = self._contexts[key] = Survival(half_life_days=self.half_life_days)
-            known.learn_one(seconds, at / DAY_S)
+            known.learn_bin(b, day)
         self.count += 1
         kept = self.strays if stray else self.longest
         if len(kept) < _KEPT or seconds > kept[-1][0]:

@@ -56,7 +56,7 @@ class Survival:
     Statistics 3(5). Coles, S. (2001). An Introduction to Statistical Modeling of Extreme Values. Springer.
     """
 
-    __slots__ = ("_day", "_tail", "bins", "half_life_days", "index", "n", "prior_weight")
+    __slots__ = ("_day", "_evidence", "_tail", "bins", "half_life_days", "index", "n", "prior_weight")
 
     def __init__(
         self, *, half_life_days: float = 60.0, prior_index: float = PRIOR_INDEX, prior_weight: float = 3.0
@@ -67,25 +67,29 @@ class Survival:
         self.bins: dict[int, float] = {}
         self.n = 0.0
         self._day: float | None = None
+        self._evidence: tuple[float, float, float] | None = None  # of the tail
         self._tail: Tail | None = None
 
     def learn_one(self, seconds: float, day: float) -> None:
         """Count a duration that ended on a day (days since any epoch)."""
+        self.learn_bin(bin_of(seconds), day)
+
+    def learn_bin(self, b: int, day: float) -> None:
+        """Count a duration whose bin is known."""
         if self._day is None:
             self._day = day
         elif day - self._day >= 1.0:
             self.fade(0.5 ** ((day - self._day) / self.half_life_days))
             self._day = day
-        b = _bin(seconds)
         self.bins[b] = self.bins.get(b, 0.0) + 1.0
         self.n += 1.0
-        self._tail = None
+        self._evidence = self._tail = None
 
     def fade(self, factor: float) -> None:
         """Let everything learned so far weigh less."""
         self.bins = {b: w * factor for b, w in self.bins.items() if w * factor > _NEGLIGIBLE}
         self.n = sum(self.bins.values())
-        self._tail = None
+        self._evidence = self._tail = None
 
     def sf(self, seconds: float) -> float:
         """Return P(D > seconds) for a new duration. With nothing learned it is 1/2 and a tail from 1 s."""
@@ -96,7 +100,7 @@ class Survival:
 
     def above(self, seconds: float) -> float:
         """Return the weight of longer durations; half of the bin that `seconds` is in."""
-        b = _bin(seconds)
+        b = bin_of(seconds)
         return sum(w for k, w in self.bins.items() if k > b) + 0.5 * self.bins.get(b, 0.0)
 
     def tail(self) -> Tail:
@@ -111,6 +115,11 @@ class Survival:
 
     def tail_evidence(self) -> tuple[float, float, float]:
         """Return k, Σ ln(d_i / u) over the k longest durations, and u in seconds."""
+        if self._evidence is None:
+            self._evidence = self._longest()
+        return self._evidence
+
+    def _longest(self) -> tuple[float, float, float]:
         k = min(15.0, max(1.0, int(self.n * 0.1)))
         order = sorted(self.bins, reverse=True)
         above, i = 0.0, 0
@@ -144,10 +153,12 @@ class Survival:
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict` of the same configuration."""
         self.bins = {int(b): float(w) for b, w in data["bins"]}
-        self.n, self._day, self._tail = data["n"], data["day"], None
+        self.n, self._day = data["n"], data["day"]
+        self._evidence = self._tail = None
 
 
-def _bin(seconds: float) -> int:
+def bin_of(seconds: float) -> int:
+    """Return the bin that a duration is counted in."""
     return min(_LAST_BIN, int(log(seconds) / _STEP)) if seconds > 1.0 else 0
 
 

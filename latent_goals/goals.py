@@ -116,11 +116,8 @@ class Goals:
             return list(self._news)
         if not self._known.goals or (verb := self._verb(event)) is None:
             return ()
-        return self._tracker.change(self._moment(event, verb, home, context), self._open)[0]
-
-    def _moment(self, event: StateChange, verb: str, home: HomeState, context: Context) -> Moment:
-        begins = event.old is not None and not event.retained and self._by_resident(event)
-        return Moment(event, verb, home, context, begins)
+        moment = Moment(event, verb, home, context, self._begins(event))
+        return self._tracker.change(moment, self._open)[0]
 
     def _verb(self, event: StateChange) -> str | None:
         """Return what a thing was told just now, or None where that is nothing new."""
@@ -141,8 +138,9 @@ class Goals:
             return None
         return "lower" if now < last.value else "raise"
 
-    def _by_resident(self, event: StateChange) -> bool:
-        if event.origin in _NOT_PEOPLE:
+    def _begins(self, event: StateChange) -> bool:
+        """Whether something may follow from it: a resident did it, just now."""
+        if event.retained or event.origin in _NOT_PEOPLE:
             return False
         sensed = not can_follow(event.entity_id)  # doors and people don't move by themselves
         return event.by_resident or sensed or self.include_unknown
@@ -154,25 +152,25 @@ class Goals:
         if isinstance(event, Tick):
             self._tick(event.at, home, context)
             return
-        known = event.entity_id in self._past.timelines
-        if event.old is None or not known:
-            self._first_heard(event, context, known=known)
-        if event.old is None or (verb := self._verb(event)) is None:
+        followed = can_be_first(event.entity_id, event.attributes)
+        if followed and event.entity_id not in self._past.timelines:
+            self._first_heard(event, context)
+        if (verb := self._verb(event)) is None:
             return
-        moment = self._moment(event, verb, home, context)
+        begins = self._begins(event)
         if self._known.goals:
-            self._open = self._tracker.change(moment, self._open)[1]
+            self._open = self._tracker.change(Moment(event, verb, home, context, begins), self._open)[1]
         at = on_the_clock(event.received_at, context)
-        if moment.begins and is_activity(event):
+        if begins and (followed or is_activity(event)):
             self._past.activity.add(at)
-        if can_be_first(event.entity_id, event.attributes):
-            self._past.add(event.entity_id, self._happened(event, verb, at, context, by=moment.begins))
+        if followed:
+            self._past.add(event.entity_id, self._happened(event, verb, at, context, by=begins))
 
-    def _first_heard(self, event: StateChange, context: Context, *, known: bool) -> None:
+    def _first_heard(self, event: StateChange, context: Context) -> None:
         """Note the state that a thing was in before anything was learned of it."""
         state = event.new if event.old is None else event.old
         verb = verb_of(event.entity_id, state, event.attributes)
-        if not known and verb is not None and can_be_first(event.entity_id, event.attributes):
+        if verb is not None:
             at = on_the_clock(event.received_at, context) - (event.old is not None)
             self._past.add(event.entity_id, self._happened(event, verb, at, context, by=False))
 

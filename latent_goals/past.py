@@ -52,7 +52,10 @@ class Past:
     def add(self, entity_id: str, happened: Happened) -> None:
         """Remember an action."""
         self._now = max(self._now, happened.at)
-        self.timelines.setdefault(entity_id, Timeline(self.size)).add(happened)
+        timeline = self.timelines.get(entity_id)
+        if timeline is None:
+            timeline = self.timelines[entity_id] = Timeline(self.size)
+        timeline.add(happened)
         if happened.by_resident:
             self._seen[entity_id, happened.verb] += 1
 
