@@ -196,6 +196,8 @@ class Docket:
 
     def ends_confirmed(self, change: StateChange) -> bool:
         """Whether a change ends a stretch that a resident called abnormal; asked once."""
+        if not self._confirmed:
+            return False  # the usual case
         stretch = (change.entity_id, change.old or "")
         if stretch not in self._confirmed:
             return False

@@ -43,15 +43,15 @@ class AliveTime:
         "_people",
         "_people_slot",
         "_reported",
-        "_slot",
         "all",
         "people",
+        "slot",
     )
 
     def __init__(self) -> None:
         self.people: Counts = (0,) * HOURS
         self.all: Counts = (0,) * (2 * HOURS)
-        self._slot: int | None = None
+        self.slot: int | None = None  # the present one
         self._hour = 0
         self._last: float | None = None  # report, epoch seconds
         self._heard_s = 0.0
@@ -62,13 +62,13 @@ class AliveTime:
     def advance(self, at: float, hour: int) -> Slot | None:
         """Take note of the time (epoch seconds, local hour); return a slot with reports that ended."""
         slot = int(at // SLOT_S)
-        if slot == self._slot:
+        if slot == self.slot:
             return None
-        before = self._slot
+        before = self.slot
         ended = self._end(before) if self._reported and before is not None and slot > before else None
         if self._people_slot is not None and self._people_slot > slot:
             self._people_slot = None  # the clock was set back
-        self._slot, self._hour = slot, hour
+        self.slot, self._hour = slot, hour
         self._reported, self._people = set(), set()
         return ended
 
@@ -119,7 +119,7 @@ class AliveTime:
         return {
             "people": list(self.people),
             "all": list(self.all),
-            "now": [self._slot, self._hour, self._people_slot, self._last, self._heard_s],
+            "now": [self.slot, self._hour, self._people_slot, self._last, self._heard_s],
             "reported": sorted(self._reported),
             "reported_people": sorted(self._people),
         }
@@ -127,7 +127,7 @@ class AliveTime:
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict`."""
         self.people, self.all = tuple(data["people"]), tuple(data["all"])
-        self._slot, self._hour, self._people_slot, self._last, self._heard_s = data["now"]
+        self.slot, self._hour, self._people_slot, self._last, self._heard_s = data["now"]
         self._reported, self._people = set(data["reported"]), set(data["reported_people"])
 
 

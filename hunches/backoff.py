@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import log
 from typing import Any, Final, Self
 
@@ -83,49 +83,57 @@ class BackOff:
 
     def p(self, contexts: Sequence[Hashable], value: Hashable, unit: float = 1.0) -> float:
         """Return the probability of a value in a context, given with those around it from coarse to fine."""
-        root, new = self._root, self.p_new()
+        root, new = self._root, (self._once + 0.5) / (self._total + 1.0)
         weight = root.weights.get(value)
         if weight is None:
             return new
         p = (weight + unit / len(root.weights)) / (root.total + unit)
-        m = self._concentration * unit
+        m, known = self._concentration * unit, self._rows.get
         for context in contexts:
-            row = self._rows.get(context)
+            row = known(context)
             if row is not None:
                 p = (row.weights.get(value, 0.0) + m * p) / (row.total + m)
         return (1.0 - new) * p
 
     def learn_one(self, contexts: Sequence[Hashable], value: Hashable, unit: float = 1.0) -> None:
         """Count a value of weight `unit` in each of the contexts."""
+        self._learn(self._rows_of(contexts), value, unit)
+
+    def _rows_of(self, contexts: Sequence[Hashable]) -> list[Row]:
+        """Return the rows of the contexts, which are the last to go from now on."""
         rows = []
         for context in contexts:
             row = self._rows.pop(context, None) or Row()
-            self._rows[context] = row  # the last to go from now on
+            self._rows[context] = row
             rows.append(row)
-        if value in self._occasions and not self.n % JUDGED:
-            self._judge(rows, value, unit)
-        self._count(value)
-        for row in (self._root, *rows):
-            weights = row.weights  # Row.add, without the call
-            weights[value] = weights.get(value, 0.0) + unit
-            row.total += unit
-        for row in rows:
-            if len(row.weights) > self.max_values:
-                row.drop()
-        if len(self._occasions) > self.max_values:
-            self._forget_value()
         while len(self._rows) > self.max_contexts:
             del self._rows[next(iter(self._rows))]
+        return rows
 
-    def _count(self, value: Hashable) -> None:
+    def _learn(self, rows: Sequence[Row], value: Hashable, unit: float) -> None:
+        if not self.n % JUDGED and value in self._occasions:
+            self._judge(rows, value, unit)
         block = self.n // self.burst
         self.n += 1
         if self._last.get(value) != block:
-            self._last[value] = block
-            times = self._occasions.get(value, 0)
-            self._occasions[value] = times + 1
-            self._once += (times == 0) - (times == 1)
-            self._total += 1
+            self._count(value, block)
+        self._root.add(value, unit)
+        for row in rows:
+            weights = row.weights  # Row.add, without the call
+            weights[value] = weights.get(value, 0.0) + unit
+            row.total += unit
+            if len(weights) > self.max_values:
+                row.drop()
+        if len(self._occasions) > self.max_values:
+            self._forget_value()
+
+    def _count(self, value: Hashable, block: int) -> None:
+        """Count an occasion of a value, the first in a block."""
+        self._last[value] = block
+        times = self._occasions.get(value, 0)
+        self._occasions[value] = times + 1
+        self._once += (times == 0) - (times == 1)
+        self._total += 1
 
     def _judge(self, rows: Sequence[Row], value: Hashable, unit: float) -> None:
         """Charge each concentration with the probability that it gave to a value, known to be a known one."""
@@ -202,9 +210,10 @@ class Circular(BackOff):
         if not isinstance(value, int) or not 0 <= value < self.period:
             super().learn_one(contexts, value, unit)
             return
-        super().learn_one(contexts, value, 0.5 * unit)
-        super().learn_one(contexts, (value - 1) % self.period, 0.25 * unit)
-        super().learn_one(contexts, (value + 1) % self.period, 0.25 * unit)
+        rows = self._rows_of(contexts)
+        self._learn(rows, value, 0.5 * unit)
+        self._learn(rows, (value - 1) % self.period, 0.25 * unit)
+        self._learn(rows, (value + 1) % self.period, 0.25 * unit)
 
 
 class Mixture:
@@ -284,6 +293,15 @@ class Row:
         """Add weight to a value."""
         self.weights[value] = self.weights.get(value, 0.0) + weight
         self.total += weight
+
+    def add_each(self, values: Iterable[Hashable], weight: float, most: int) -> None:
+        """Add weight to each value; the one with the least weight goes wherever there are too many."""
+        weights = self.weights
+        for value in values:
+            weights[value] = weights.get(value, 0.0) + weight
+            self.total += weight
+            if len(weights) > most:
+                self.drop()
 
     def drop(self) -> Hashable:
         """Drop the value with the least weight, of equals the oldest, and return it."""

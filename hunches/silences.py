@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from devices.state import HomeState
-from hunches.alive_time import HOURS, AliveTime, Slot
+from hunches.alive_time import HOURS, SLOT_S, AliveTime, Slot
 from hunches.reporting import Moment, Reporting
 
 _NETWORK: Final = 1 / 3  # of what is followed; if more is silent, it isn't the devices
@@ -87,6 +87,10 @@ class Silences:
     def report(self, entity_id: str, at: float, *, people: bool) -> None:
         """Count a report in the present slot; `people`: of something that people set off."""
         self._time.report(entity_id, at, people=people)
+
+    def is_now(self, at: float) -> bool:
+        """Whether a time lies in the present slot, so that there is nothing to learn yet."""
+        return at // SLOT_S == self._time.slot
 
     def advance(self, at: float, hour: int) -> list[str]:
         """Take note of the time (epoch seconds, local hour); return the entities that are new."""

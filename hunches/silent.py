@@ -119,7 +119,7 @@ class Silent:
         if event.entity_id in self._said:
             why = self._settled(event.entity_id, home)
             return (Clear(self.name, event.entity_id, why),) if why else ()
-        level = _battery_level(event, home)
+        level = _battery_level(event, home.device_class(event.entity_id))
         if level is None or level > self.low or event.new in NOT_A_STATE:
             return ()
         return (self._empty_hunch(event, level, home),)
@@ -234,14 +234,14 @@ class Silent:
             self._report(event, at, home)
 
     def _report(self, change: StateChange, at: float, home: HomeState) -> None:
-        entity_id, level = change.entity_id, _battery_level(change, home)
+        entity_id, device_class = change.entity_id, home.device_class(change.entity_id)
+        level = _battery_level(change, device_class)
         if level is not None:
             if entity_id not in self._said and level <= self.low:
                 self._said[entity_id] = _LOW
             if entity_id not in self._batteries:
                 self._batteries[entity_id] = Battery()
             self._batteries[entity_id].learn_one(level, at / _DAY_S)
-        device_class = home.device_class(entity_id)
         if change.domain not in _SPEAKS_UP or device_class in _USED:
             return
         people = kind_of(change.domain, device_class) is not None
@@ -258,6 +258,8 @@ class Silent:
     def _pass_time(self, at: float, context: Context) -> None:
         if self._first is None:
             self._first = at
+        if self._silences.is_now(at):
+            return
         for entity_id in self._silences.advance(at, context.local.hour):
             self._queue(self._silences[entity_id].first + self.patience_s, _SILENT, entity_id)
 
@@ -345,7 +347,5 @@ def _is_out(entity_id: str, home: HomeState) -> bool:
     return known is not None and known.state in NOT_A_STATE
 
 
-def _battery_level(change: StateChange, home: HomeState) -> float | None:
-    if home.device_class(change.entity_id) != "battery":
-        return None
-    return level_of(change.new, change.domain)
+def _battery_level(change: StateChange, device_class: str | None) -> float | None:
+    return level_of(change.new, change.domain) if device_class == "battery" else None

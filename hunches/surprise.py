@@ -175,25 +175,22 @@ class ActionSurprise:
             return 0.0
         here, n, events = _company(x, history), self._actions.tables[0].weight(y), self._events
         anyone, own, half = self._company.weights, known.weights, 0.5 * unit
-        worst = 1.0
+        worst, times, all_times = 1.0, n + unit, events + unit
         for b in here:
-            base = (anyone.get(b, 0.0) + half) / (events + unit)
-            worst = max(worst, base * (n + unit) / (own.get(b, 0.0) + half))
+            base = (anyone.get(b, 0.0) + half) / all_times
+            worst = max(worst, base * times / (own.get(b, 0.0) + half))
         for b, weight in own.items():
-            most = (n + unit) / (n + half - weight)  # if others never had it
+            most = times / (n + half - weight)  # if others never had it
             if most > worst and b not in here:
-                worst = max(worst, most * (events + half - anyone.get(b, 0.0)) / (events + unit))
+                worst = max(worst, most * (events + half - anyone.get(b, 0.0)) / all_times)
         return log(worst)
 
     def _meet(self, x: X, history: History, y: Hashable) -> None:
         """Learn the company of an action."""
         self._events = self._events + self._unit
-        row = self._with.setdefault(y, Row())
-        for b in _company(x, history):
-            for r, most in ((row, MAX_COMPANIONS), (self._company, self.max_actions)):
-                r.add(b, self._unit)
-                if len(r.weights) > most:
-                    r.drop()
+        company = _company(x, history)
+        self._with.setdefault(y, Row()).add_each(company, self._unit, MAX_COMPANIONS)
+        self._company.add_each(company, self._unit, self.max_actions)
         if len(self._with) > self.max_actions:
             self._with = {a: r for a, r in self._with.items() if a in self._actions.tables[0]}
 

@@ -113,6 +113,8 @@ class Matcher:
 
     def concerns(self, change: StateChange) -> bool:
         """Whether a change can set off anything: cheaper than to work out the context for nothing."""
+        if not self._by_state and not self._awaited:
+            return False
         now = change.entity_id, reached(change)
         return change.trains and (now in self._by_state or now in self._awaited)
 
