@@ -269,10 +269,10 @@ class Engine:
         for entry in inputs:
             if not asked and not (isinstance(entry, StateChange) and entry.source is Source.RECORDING):
                 asked = True
-                self.pipeline.goals.unasked()
+                self.pipeline.unasked()
             yield entry
         if not asked:
-            self.pipeline.goals.unasked()
+            self.pipeline.unasked()
 
     def _say_goals(self) -> None:
         """Write down the goals that a replay has come to: of those nothing was written as it went."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from agent.docket import Alive, Docket
@@ -26,6 +26,8 @@ from devices.events import StateChange, Tick
 from devices.state import HomeState
 from hunches.detector import Detector
 from latent_goals.goals import Goals
+from routines.matching import sun_of
+from routines.routine import SunEvent
 
 Event = StateChange | Tick | Request
 
@@ -69,7 +71,7 @@ class Pipeline:
         self.docket = Docket()
         self.moments = Moments()
         self.triage = Triage(policy, self.docket, self.home, self.moments)
-        self.routines = RoutineBook(self.docket, self.home, policy)
+        self.routines = RoutineBook(self.docket, self.home, policy, self._sun)
         self.goals = GoalBook(goals or Goals(), self.docket, self.home, policy, self.moments)
         self._household = Occupancy.HOME
         self._context: Context | None = None
@@ -160,6 +162,16 @@ class Pipeline:
 
     def _assess_household(self, at: datetime) -> None:
         self._household = self.occupancy.occupancy(at, at.astimezone(self.calendar.zone))
+
+    def unasked(self) -> None:
+        """Drop what was learned from answers: the past that was replayed was put before nobody."""
+        self.policy.unasked()
+        self.goals.unasked()
+
+    def _sun(self, event: SunEvent, day: date) -> datetime | None:
+        """Return when the sun rises or sets, by the calendar that holds now."""
+        times = sun_of(self.calendar)
+        return None if times is None else times(event, day)
 
     # -- the life of a suggestion -----------------------------------------------------------------
 

@@ -220,6 +220,10 @@ class Policy:
                 bar = self._raised_bar.get(key, 0.0) + _STEPS[verdict]
                 self._raised_bar[key] = max(LOWEST_BAR, bar)
 
+    def unasked(self) -> None:
+        """Take back the bars that silence has raised so far: nobody was asked."""
+        self._raised_bar.clear()
+
     def control(self, event: Control) -> None:
         """Carry out a resident's instruction."""
         if event.mode is not None:
@@ -295,16 +299,20 @@ class Policy:
         self._first = utc(data["first"]) if data["first"] else None
 
 
-def may_run_unasked(routine: Routine, home: HomeState) -> bool:
-    """Whether a routine that proved itself may be offered to run by itself: locks and the like never."""
-    e = routine.evidence
-    harmless = all(
+def is_harmless(routine: Routine, home: HomeState) -> bool:
+    """Whether a routine may run by itself at all: locks, doors, alarms and the like never move unasked."""
+    return all(
         s.entity_id.partition(".")[0] not in NEVER_UNASKED
         and home.device_class(s.entity_id) not in ENTRY_CLASSES
         for s in routine.steps
     )
+
+
+def may_run_unasked(routine: Routine, home: HomeState) -> bool:
+    """Whether a routine may be offered to run by itself: a harmless one that proved itself."""
+    e = routine.evidence
     proven = e.held_out is not None and e.wins >= WORTH_RUNNING * max(e.losses, 1)
-    return harmless and proven
+    return proven and is_harmless(routine, home)
 
 
 def matches(entity_id: str, globs: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from agent.docket import Docket
-from agent.policy import Policy, may_run_unasked
+from agent.policy import Policy, is_harmless, may_run_unasked
 from agent.requests import Adopt, Dismiss, Mined
 from agent.routine_corrections import CorrectionBook
 from agent.routine_wording import is_time, proposal
@@ -31,7 +31,7 @@ from devices.context import Context
 from devices.events import StateChange, Tick, utc
 from devices.state import HomeState
 from routines.chains import Turn
-from routines.matching import Firing, Matcher
+from routines.matching import Firing, Matcher, SunTimes
 from routines.routine import Routine
 
 NEAR: Final = 0.6
@@ -62,13 +62,13 @@ class RoutineBook:
     Memory: the routines that were ever proposed, and the steps that are due.
     """
 
-    def __init__(self, docket: Docket, home: HomeState, policy: Policy) -> None:
+    def __init__(self, docket: Docket, home: HomeState, policy: Policy, sun: SunTimes) -> None:
         self.docket = docket
         self.home = home
         self.policy = policy
         self.entries: dict[str, Entry] = {}
         self.corrected = CorrectionBook(docket, home, policy, self.entries)
-        self._matcher = Matcher(())
+        self._matcher = Matcher((), sun=sun)
         self._due: list[tuple[datetime, Command]] = []  # steps that come later
         self._asked: dict[str, str] = {}  # routine -> its suggestion that is open
 
@@ -130,7 +130,8 @@ class RoutineBook:
         known = self.entries.get(event.routine.id)
         if known is not None and known.routine != event.routine:
             self.corrected.restart(event.routine.id)
-        entry = Entry(event.routine, Standing.PROPOSED, event.mode, event.elsewhere)
+        mode = event.mode if is_harmless(event.routine, self.home) else Mode.ASK
+        entry = Entry(event.routine, Standing.PROPOSED, mode, event.elsewhere)
         self.entries[event.routine.id] = entry
         return out + self._stand(entry, Standing.ACCEPTED, event.at)
 

@@ -102,6 +102,19 @@ def test_a_failed_commit_keeps_everything_for_the_next(store: Store, monkeypatch
         assert (made.pending, made.unwritten_packets) == (False, [])
 
 
+def test_silence_in_an_imported_past_raises_no_bar(store: Store) -> None:
+    """Nobody was asked: what a replay of it would have said, and nobody answered, is no answer."""
+    with store:
+        past = [
+            change(LAMP, "on" if n % 2 else "off", 12 * 60 * n)  # half a day each
+            for n in range(8)
+        ]
+        store.append(Batch(changes=[(n, c, None) for n, c in enumerate(past, 1)]))
+        made = Engine(store, pipeline(), Ticker(timedelta(minutes=1)))
+        made.relearn()
+        assert made.pipeline.policy.effects(LAMP)["raised_bar"] == {}
+
+
 def test_a_restart_continues_as_if_nothing_had_happened(store: Store) -> None:
     with store:
         first = engine(store)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import time, timedelta
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -36,8 +37,9 @@ from agent.suggestions import (
     Suggestion,
     Verdict,
 )
+from devices.context import Calendar
 from devices.events import Origin
-from routines.routine import AtTime, Evidence, OnState, Routine, Step, Target
+from routines.routine import AtSun, AtTime, Evidence, OnState, Routine, Step, SunEvent, Target
 from tests.agent.toys import T0, change, pipeline, tick
 
 T = TypeVar("T", bound=Output)
@@ -172,6 +174,15 @@ def test_only_what_is_proven_and_harmless_may_run_by_itself(routine: Routine, mo
     assert of(Command, out) == []  # agreed for the future; nothing moves now
 
 
+def test_a_lock_asks_each_time_whatever_a_resident_says() -> None:
+    lock = replace(COMING, steps=(Step("lock.door", "locked"),))
+    p = home()
+    p.step(change("lock.door", "unlocked", -1))
+    (news,) = of(RoutineNews, p.step(Adopt(T0, lock, Mode.ACT)))
+    assert news.mode is Mode.ASK
+    assert of(Command, door_opens(p, 10)) == []
+
+
 # -- carrying out -------------------------------------------------------------------------------------
 
 
@@ -241,6 +252,15 @@ def test_at_a_time_of_day() -> None:
     assert of(Suggestion, p.step(tick(29))) == []
     assert of(Suggestion, p.step(tick(30)))
     assert of(Suggestion, p.step(tick(31))) == []
+
+
+def test_at_sunset_where_the_home_is_known() -> None:
+    p = home()
+    p.calendar = Calendar(ZoneInfo("UTC"), 52.5, 13.4)  # the sun sets at 18:41 UTC on the 6th of May
+    accepted(p, replace(COMING, trigger=AtSun(SunEvent.SUNSET, -41)))
+    fired = [m for m in range(470, 490) if of(Suggestion, p.step(tick(m)))]
+    assert len(fired) == 1
+    assert 478 <= fired[0] <= 482  # 18:00 is 480 minutes after ten
 
 
 @pytest.mark.parametrize("mode", ["off", "vacation"])
