@@ -21,6 +21,7 @@ from agent.database import Access
 from agent.records import StoredSuggestion
 from agent.settings import Settings, load_settings
 from agent.store import Store
+from agent.suggestions import Kind
 from devices.decoder import Publish
 from devices.events import StateChange
 from tests.broker import Broker
@@ -114,6 +115,11 @@ class DaemonProcess(Server):
         """Return what was suggested and what became of it, in the form of `told`."""
         with self.store() as store:
             return told(stored_line(s) for s in store.suggestions())
+
+    def hunches(self) -> bytes:
+        """Return the same of the hunches: routines and goals are asked about differently in a backtest."""
+        with self.store() as store:
+            return told(stored_line(s) for s in store.suggestions() if s.suggestion.kind is Kind.HUNCH)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the newest snapshot's picture of the pipeline."""
@@ -227,7 +233,7 @@ def told(lines: Iterable[dict[str, Any]]) -> bytes:
 
 
 def told_by_backtest(output: bytes) -> bytes:
-    """Return a backtest's hunches in the form of `told`. Its routines come from nights; a replay has none."""
+    """Return a backtest's hunches in the form of `told`; it counts routines and goals as accepted."""
     return told(line for line in map(orjson.loads, output.splitlines()) if line.get("kind") == "hunch")
 
 

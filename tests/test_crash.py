@@ -57,7 +57,7 @@ def test_nothing_acknowledged_is_lost(
     recording = tmp_path / "life.jsonl"
     recording.write_bytes(b"".join(message.payload for message in messages))
     replayed = told_by_backtest(backtest(calm.config, recording))
-    assert killed.suggestions() == replayed
+    assert killed.hunches() == replayed
     assert replayed.count(b"\n") >= 8, "hardly anything was suggested, so hardly anything is proved"
 
 

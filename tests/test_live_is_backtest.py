@@ -71,7 +71,7 @@ def test_live_is_backtest(recording: Path, make_broker: MakeBroker, make_daemon:
 
     play(changes, calm)
     calm.stop()
-    assert calm.suggestions() == told_by_backtest(expected)
+    assert calm.hunches() == told_by_backtest(expected)
 
     broker = make_broker(kind=Mosquitto)
     restarted = make_daemon("restarted", broker, clock="events", **TALKATIVE)
