@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from agent.assembly import build_pipeline
 from agent.pipeline import Pipeline
 from agent.settings import Settings
-from agent.suggestions import Suggestion
+from agent.suggestions import Kind, Output, Suggestion
 from benchmarks._homes import DAY, HOUR, MINUTE
 from devices.events import StateChange, Tick
 from devices.simulated_faults import FaultTruth
@@ -29,15 +29,20 @@ def pipeline(zone: ZoneInfo, warmup: timedelta, method: str, detectors: Sequence
 def drive(
     pipe: Pipeline, changes: Iterable[StateChange], tick: datetime, until: datetime
 ) -> Iterator[Suggestion]:
-    """Step through changes with a tick a minute (`tick` is the first); yield the suggestions."""
+    """Step through changes with a tick a minute (`tick` is the first); yield the hunches."""
     for c in changes:
         while tick <= c.changed_at:
-            yield from (o for o in pipe.step(Tick(tick)) if isinstance(o, Suggestion))
+            yield from hunches(pipe.step(Tick(tick)))
             tick += MINUTE
-        yield from (o for o in pipe.step(c) if isinstance(o, Suggestion))
+        yield from hunches(pipe.step(c))
     while tick <= until:
-        yield from (o for o in pipe.step(Tick(tick)) if isinstance(o, Suggestion))
+        yield from hunches(pipe.step(Tick(tick)))
         tick += MINUTE
+
+
+def hunches(outputs: Iterable[Output]) -> Iterator[Suggestion]:
+    """Yield the hunches: what goals offer is no alarm, and measured elsewhere."""
+    return (o for o in outputs if isinstance(o, Suggestion) and o.kind is Kind.HUNCH)
 
 
 def covers(truth: FaultTruth, at: datetime) -> bool:
