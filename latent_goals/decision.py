@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 REWARDS: Final[Mapping[Outcome, float]] = MappingProxyType(
     {
         Outcome.ACCEPTED: 1.0,
-        Outcome.BY_HAND: 0.25,  # the right thing, but the question wasn't needed
+        Outcome.BY_HAND: -0.25,  # right, and one question too many: one yes in five makes up for it
         Outcome.IGNORED: -1.0,  # an interruption for nothing
         Outcome.REJECTED: -2.0,
         Outcome.UNDONE: -3.0,  # takes back the acceptance, too

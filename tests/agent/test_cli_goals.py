@@ -150,8 +150,8 @@ def test_what_showing_always_would_have_brought(run: Run, url: str) -> None:
     write(url, log_of([*[yes] * 16, *[no] * 4, *[by_hand] * 4, settled, *[None] * 24], p_show=0.5))
     found = as_json(run("goals", "evaluate", "--json"))
     assert found["n"] == 48  # 24 answered, 24 silent
-    assert found["logged"][0] == pytest.approx((16 - 8 + 1) / 48, abs=0.001)
-    assert found["ips"][0] == pytest.approx(2 * (16 - 8 + 1) / 48, abs=0.001)  # 1 / 0.5 times that
+    assert found["logged"][0] == pytest.approx((16 - 8 - 1) / 48, abs=0.001)
+    assert found["ips"][0] == pytest.approx(2 * (16 - 8 - 1) / 48, abs=0.001)  # 1 / 0.5 times that
     assert found["ips"][1] < found["ips"][0] < found["ips"][2]
     assert "always (doubly robust)" in run("goals", "evaluate").stdout
 

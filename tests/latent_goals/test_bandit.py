@@ -246,3 +246,17 @@ def test_refuses_nonsense() -> None:
     for kwargs in ({"bound": 0.5}, {"second_chance": 0.2}, {"most_pending": 0}, {"most_arms": 0}):
         with pytest.raises(ValueError, match="range"):
             GoalBandit(**kwargs)
+
+
+@pytest.mark.parametrize(("yes_in", "least", "most"), [(0, 5, 20), (3, 80, 100)])
+def test_a_question_that_is_always_one_too_many_is_dropped(yes_in: int, least: int, most: int) -> None:
+    """Done by hand each time, it was right and not needed; one yes in three is reason enough to ask."""
+    bandit, rng, shown = GoalBandit(), Random(5), 0
+    for _ in range(100):
+        decision = bandit.decide("goal", {"daypart": "evening"}, rng)
+        if decision.show:
+            shown += 1
+            bandit.show_one(decision)
+            accepted = yes_in and shown % yes_in == 0
+            bandit.learn_one(decision, Outcome.ACCEPTED if accepted else Outcome.BY_HAND)
+    assert least <= shown <= most
