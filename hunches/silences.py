@@ -97,8 +97,8 @@ class Silences:
         ended = self._time.advance(at, hour)
         if ended is None:
             return []
-        new = [e for e in ended.reported if e not in self._known]
-        for entity_id in ended.reported:
+        new = [e for e in sorted(ended.reported) if e not in self._known]
+        for entity_id in sorted(ended.reported):
             self._learn_slot(entity_id, ended)
         return new
 
