@@ -72,17 +72,17 @@ def now() -> datetime:
 
 @pytest.mark.usefixtures("inkling")
 def test_home_assistant_discovers_the_device(ha: HomeAssistant) -> None:
-    assert ha.wait_state("sensor.inkling_pending")["state"] == "0"
+    ha.wait_state("sensor.inkling_pending", "0")  # an earlier test's daemon may have left another number
     assert ha.wait_state("select.inkling_mode")["state"] == "home"
     states = ha.states()
     for name in ("learning", "suggesting"):
         assert states[f"switch.inkling_{name}"]["state"] == "on"
     for name in ("accept", "reject", "snooze", "intentional", "undo"):
-        assert states[f"button.inkling_{name}"]["state"] == "unknown"  # never pressed
+        assert states[f"button.inkling_{name}"]["state"] != "unavailable"
     assert "raised" in states[EVENT]["attributes"]["event_types"]
     (rows,) = ha.ws({"type": "config/entity_registry/list"})
-    devices = {row["device_id"] for row in rows if row["unique_id"].startswith("inkling_")}
-    assert len(devices) == 1
+    ours = [r for r in rows if r["platform"] == "mqtt" and r["unique_id"].startswith("inkling_")]
+    assert len({row["device_id"] for row in ours}) == 1
 
 
 def test_a_door_left_open_and_the_accept_button(ha: HomeAssistant, inkling: Inkling) -> None:
