@@ -82,6 +82,14 @@ class FakeDevice:
         self.state = state
         self._client.paho.publish(f"fake/{self._object_id}", state, qos=1, retain=retain)
 
+    def rest(self, state: str) -> None:
+        """Report a state when all commands are confirmed; return when the broker has it."""
+        for timer in self._timers:
+            timer.join()
+        self.state = state
+        sent = self._client.paho.publish(f"fake/{self._object_id}", state, qos=1, retain=True)
+        sent.wait_for_publish(10)
+
     def dim(self, brightness: int) -> None:
         """Report a brightness, as after a hand at the dimmer."""
         self.brightness = brightness
