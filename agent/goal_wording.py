@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from agent.suggestions import Action, Kind, Mode, Suggestion
-from hunches.wording import clip
+from devices.wording import clip
 from latent_goals.goal import Goal, Implied
 
 _NOTICE_LASTS: Final = timedelta(days=14)

@@ -8,7 +8,7 @@ from typing import Final
 
 from agent.suggestions import Action, Kind, Mode, Suggestion
 from devices.state import HomeState
-from hunches.wording import clip
+from devices.wording import clip
 from routines.actions import share_of_full
 from routines.matching import Firing
 from routines.naming import entity_name

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from devices.events import StateChange, utc
+from devices.wording import clip
 from hunches.detector import Hunch
-from hunches.wording import clip
 
 _STALE: Final = timedelta(minutes=10)
 

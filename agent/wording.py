@@ -8,8 +8,8 @@ from typing import Final
 
 from agent.suggestions import Action, Kind, Member, Mode, Severity, Suggestion
 from devices.state import HomeState
+from devices.wording import clip, name_of
 from hunches.detector import Hunch
-from hunches.wording import clip, name_of
 
 _PLURALS: Final = {
     "light": "lights", "switch": "switches", "door": "doors", "window": "windows", "motion": "motion sensors",

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 from devices.context import Context, Occupancy
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
+from devices.wording import clip, duration, name_of
 from hunches.avoidance import Meetings
 from hunches.costates import DAY_S
 from hunches.detector import Clear, Finding, Hunch
 from hunches.pairs import GRACE_S, Pairs
 from hunches.roles import DOMAINS, HOUSEHOLD, Role, matters, role_of
-from hunches.wording import clip, duration, name_of
 
 
 @dataclass(slots=True)

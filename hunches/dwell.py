@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Final
 from devices.context import Context
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
+from devices.wording import clip, duration, name_of
 from hunches.detector import Hunch
 from hunches.priors import LEAST_PATIENCE_S, Kind, alarm_of, kind_of
 from hunches.stays import DAY_S, Stays, share_tails
-from hunches.wording import clip, duration, name_of
 
 _NEVER_S: Final = 400 * DAY_S
 _RESOLUTION_S: Final = 30.0  # of the due time; a tick is a minute

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from devices.context import Context
 from devices.events import NOT_A_STATE, StateChange, Tick
 from devices.state import HomeState
+from devices.wording import clip, duration, name_of
 from hunches.detector import Clear, Finding, Hunch
 from hunches.gauge import QUARTER_S, Gauge
 from hunches.measures import Measure, digits_of, measure_of, number
 from hunches.reach import Reach
-from hunches.wording import clip, duration, name_of
 
 
 @dataclass(slots=True)

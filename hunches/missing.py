@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Final
 from devices.context import Context, Occupancy
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
+from devices.wording import clip, name_of
 from hunches.daily import Usual
 from hunches.detector import Hunch
 from hunches.due import Chance, Due
 from hunches.home_days import FIRST, LAST, LATE_H, LEAST_LIFE, REST, HomeDays, Life, day_of, hours_since
 from hunches.priors import Kind, kind_of
-from hunches.wording import clip, name_of
 
 _LASTS: Final = timedelta(hours=6)  # that a hunch stays worth saying
 _WAIT_S: Final = 5 * 3600.0  # for the home to come into its usual life after the due time

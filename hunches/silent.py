@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Final
 from devices.context import Context
 from devices.events import NOT_A_STATE, StateChange, Tick
 from devices.state import HomeState
+from devices.wording import clip, name_of
 from hunches.batteries import Battery, level_of
 from hunches.detector import Clear, Finding, Hunch
 from hunches.outages import Outages
 from hunches.priors import kind_of
 from hunches.silences import Silences
 from hunches.silent_words import Words, battery_words, outage_contributions, outage_words, silence_words
-from hunches.wording import clip, name_of
 
 _DAY_S: Final = 86400.0
 _LASTS: Final = timedelta(days=3)  # that a hunch stays worth saying

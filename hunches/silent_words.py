@@ -6,9 +6,9 @@ from datetime import datetime, tzinfo
 from math import log10
 from typing import Any, Final, NamedTuple
 
+from devices.wording import duration
 from hunches.reporting import Moment, Reporting
 from hunches.shapley import shapley
-from hunches.wording import duration
 
 _DAY_S: Final = 86400.0
 

@@ -7,10 +7,10 @@ from datetime import datetime, tzinfo
 from math import log
 from typing import Any, Final, Self
 
+from devices.wording import duration
 from hunches.adwin import Adwin
 from hunches.shapley import shapley
 from hunches.survival import PRIOR_INDEX, Survival, bin_of
-from hunches.wording import duration
 
 DAY_S: Final = 86400.0
 _KEPT: Final = 3  # longest stays that are remembered exactly

@@ -6,7 +6,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import exp, log, log1p, log2
 from typing import Any, Final
 
-from hunches.backoff import BackOff, Circular, Mixture, Row, pack, unpack
+from devices.counting import Row, pack, unpack
+from hunches.backoff import BackOff, Circular, Mixture
 
 X = Mapping[str, Any]
 History = tuple[Hashable, ...]

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Final
 from devices.context import Context
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
+from devices.wording import clip, name_of
 from hunches.company import AFTER_S, BEFORE_S, Company, renamed
 from hunches.detector import Hunch
 from hunches.episodes import Habit, Waiting, apart, clock, contributions, in_words
 from hunches.hours import HourProfile
 from hunches.priors import ACTIVE_STATES, Kind, kind_of
 from hunches.records import DailyRecords
-from hunches.wording import clip, name_of
 
 _DAY_S: Final = 86400.0
 _FORTNIGHT_S: Final = 14 * _DAY_S

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Final
 
-from latent_goals.counted import pack, unpack
+from devices.counting import pack, unpack
 
 ON: Final = frozenset({"on", "open"})
 OFF: Final = frozenset({"off", "closed", "close"})

@@ -6,8 +6,9 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from devices.counting import Row
 from latent_goals.circumstances import View, X, gap_of, history_of, open_of, sensors_on, views
-from latent_goals.counted import Counts, Row
+from latent_goals.counted import Counts
 from latent_goals.feasible import Feasible, Parse, entity_and_state
 from latent_goals.lifts import Ladder
 from latent_goals.pool import Ballot, Pool

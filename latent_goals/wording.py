@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from devices.state import HomeState
+from devices.wording import clip, spelt_out
 from latent_goals.goal import Pattern, Step
 
-_LONGEST: Final = 255
 _DONE: Final[Mapping[str, str]] = {
     "on": "switch on {}", "off": "switch off {}", "dim": "dim {}", "open": "open {}", "closed": "close {}",
     "locked": "lock {}", "unlocked": "unlock {}", "playing": "start {}", "paused": "pause {}",
@@ -37,15 +37,13 @@ def title(first: Pattern, steps: tuple[Step, ...], home: HomeState) -> str:
     implied = ", ".join(_doing(s.pattern, home) for s in steps)
     there = " there" if any(s.pattern.any_room for s in steps) else ""
     share = f" ({lead.k} of {lead.n} times)" if lead else ""
-    sentence = f"When {_seeing(first, home)}{where}{when}, you {implied}{there}{share}"
-    return sentence if len(sentence) <= _LONGEST else sentence[: _LONGEST - 1] + "…"
+    return clip(f"When {_seeing(first, home)}{where}{when}, you {implied}{there}{share}")
 
 
 def name_of(target: str, home: HomeState) -> str:
-    """Return what a thing is called, at most 60 characters."""
+    """Return what a thing is called."""
     known = home.get(target)
-    name = known.name if known is not None and known.name else None
-    return (name or target.partition(".")[2]).replace("_", " ")[:60]
+    return spelt_out(target, known.name if known else None)
 
 
 def _doing(pattern: Pattern, home: HomeState) -> str:

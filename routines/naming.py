@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from devices.wording import listed, spelt_out
 from routines.conditions import WEEKDAYS, WEEKEND
 from routines.routine import AtSun, AtTime, OnState, Routine, Step
 
@@ -45,8 +46,8 @@ def name_of(routine: Routine, names: Mapping[str, str] | None = None) -> str:
 
 def entity_name(entity_id: str, names: Mapping[str, str]) -> str:
     """Return what the resident calls an entity, else what its id says."""
-    given = (names.get(entity_id) or entity_id.partition(".")[2]).replace("_", " ")
-    return given if given.isupper() else given[:1].lower() + given[1:]
+    name = spelt_out(entity_id, names.get(entity_id))
+    return name if name.isupper() else name[:1].lower() + name[1:]
 
 
 def _steps(steps: list[Step], names: Mapping[str, str]) -> str:
@@ -60,13 +61,9 @@ def _steps(steps: list[Step], names: Mapping[str, str]) -> str:
     parts, left = [], 4
     for state, of in groups:
         if left > 0:
-            parts.append(f"{_listed(of[:left])} {state}")
+            parts.append(f"{listed(of[:left])} {state}")
         left -= len(of)
     return ", ".join(parts) + (f" and {-left} more" if left < 0 else "")
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _when(routine: Routine, names: Mapping[str, str]) -> str:
@@ -100,4 +97,4 @@ def _days(weekdays: tuple[int, ...]) -> str:
         return " weekdays"
     if weekdays == WEEKEND:
         return " weekends"
-    return " " + _listed([_DAYS[d] for d in weekdays])
+    return " " + listed([_DAYS[d] for d in weekdays])

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devices.counting import pack, unpack
 from hunches import ActionSurprise
-from hunches.backoff import BackOff, pack, unpack
+from hunches.backoff import BackOff
 
 EVEN = math.log(2)  # no evidence either way
 Event = tuple[dict[str, Any], Hashable]

@@ -4,8 +4,9 @@ from math import log
 
 import pytest
 
+from devices.counting import Row, pack, unpack
 from latent_goals.circumstances import gap_of, pause_of, sensors_on, views
-from latent_goals.counted import Counts, Row, pack, unpack
+from latent_goals.counted import Counts
 from latent_goals.feasible import Feasible, entity_and_state
 from latent_goals.lifts import Ladder
 from latent_goals.pool import Pool

@@ -1,7 +1,8 @@
-"""Words for titles: names, durations and dates as a resident would say them."""
+"""Words that residents read: names, lists and durations as they would say them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from devices.state import HomeState
@@ -10,17 +11,34 @@ MAX_TITLE: Final = 255  # Home Assistant's limit of a state
 _MAX_NAME: Final = 80
 
 
+def spelt_out(entity_id: str, given: str | None = None) -> str:
+    """Return the given name, or what the entity id says; topics' names_with_underscores are spelt out.
+
+    >>> spelt_out("light.hall_lamp"), spelt_out("light.x", "TV_corner")
+    ('hall lamp', 'TV corner')
+    """
+    name = (given or "").strip() or entity_id.partition(".")[2]
+    return clip(" ".join(name.replace("_", " ").split()) or entity_id, _MAX_NAME)
+
+
 def name_of(entity_id: str, home: HomeState) -> str:
-    """Return the friendly name, or one made from the entity id; topics' names_with_underscores are spelt out.
+    """Return the friendly name, or one made from the entity id, as a sentence begins with it.
 
     >>> name_of("light.hall_lamp", HomeState())
     'Hall lamp'
     """
     known = home.get(entity_id)
-    name = (known.name if known else None) or ""
-    words = (name.strip() or entity_id.partition(".")[2]).replace("_", " ").split()
-    spelt = " ".join(words) or entity_id
-    return clip(spelt[:1].upper() + spelt[1:], _MAX_NAME)
+    name = spelt_out(entity_id, known.name if known else None)
+    return name[:1].upper() + name[1:]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list is said.
+
+    >>> listed(["coffee"]), listed(["coffee", "radio", "lamp"])
+    ('coffee', 'coffee, radio and lamp')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def duration(seconds: float) -> str:
