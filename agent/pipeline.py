@@ -109,7 +109,7 @@ class Pipeline:
         adjusted = self.routines.corrected.adjusted(change.entity_id)  # to end it then takes nothing back
         out = self.routines.observe(change, self.calendar.zone)
         if change.old == change.new:
-            return out  # a repeat, or attributes only: a light may have been dimmed
+            return out + self._adjust(change)
         self.occupancy.observe(change)
         self.moments.observe(change)
         if change.entity_id.startswith(_OCCUPANCY_DOMAINS):
@@ -119,6 +119,16 @@ class Pipeline:
         self.triage.left(change)
         out += self.docket.left(change)
         return out + self._score_and_learn(change, change.received_at)
+
+    def _adjust(self, change: StateChange) -> list[Output]:
+        """Follow what a thing is told in the state that it is in: to dim, to heat less."""
+        if change.retained:
+            return []
+        context = self.context(change.received_at)
+        out = self.goals.step(change, context)
+        if self.policy.may_learn:
+            self.goals.learn_one(change, context)
+        return out
 
     def _tick(self, tick: Tick) -> list[Output]:
         self.policy.tick(tick.at)

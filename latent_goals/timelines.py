@@ -12,6 +12,8 @@ from devices.context import Context
 DAY_S: Final = 86400
 SLOT_S: Final = 900
 _SLOTS: Final = DAY_S // SLOT_S
+_FADES_S: Final = 10
+_LEVELS: Final = (frozenset({"on", "dim"}), frozenset({"lower", "raise"}))
 
 
 class Happened(NamedTuple):
@@ -25,7 +27,16 @@ class Happened(NamedTuple):
 
 
 class Timeline:
-    """One thing's actions in time order, the last `size` of them. Times are seconds on the home's clock."""
+    """One thing's actions in time order, the last `size` of them. Times are seconds on the home's clock.
+
+    A lamp that fades passes levels that nobody asked for: where it comes to rest counts.
+
+    >>> fading = Timeline(size=9)
+    >>> for at, verb in ((0, "off"), (60, "dim"), (62, "on"), (900, "off")):
+    ...     fading.add(Happened(at, verb, True, None, None))
+    >>> [(h.at, h.verb) for h in fading.log]
+    [(0, 'off'), (60, 'on'), (900, 'off')]
+    """
 
     __slots__ = ("log", "size", "times")
 
@@ -38,6 +49,9 @@ class Timeline:
         """Append; a time before the last one (a clock set back) counts as the last one."""
         if self.times and happened.at < self.times[-1]:
             happened = happened._replace(at=self.times[-1])
+        if self.log and _goes_on(self.log[-1], happened):
+            self.log[-1] = happened._replace(at=self.times[-1], by_resident=self.log[-1].by_resident)
+            return
         self.times.append(happened.at)
         self.log.append(happened)
         if len(self.times) > self.size + self.size // 4:
@@ -64,6 +78,11 @@ class Timeline:
         index = bisect_left(self.times, at)
         if index > 1:
             del self.times[: index - 1], self.log[: index - 1]
+
+
+def _goes_on(last: Happened, now: Happened) -> bool:
+    """Whether a level is still on its way, whoever it was that set it."""
+    return now.at - last.at <= _FADES_S and any({last.verb, now.verb} <= verbs for verbs in _LEVELS)
 
 
 class Activity:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -49,8 +49,11 @@ def home(**config: object) -> Pipeline:
     return Pipeline(pipeline().calendar, [], Policy(PolicyConfig(**settings)))  # type: ignore[arg-type]
 
 
-def live(p: Pipeline, days: int = 24) -> list[Output]:
-    """Live through days with a film on every other evening: the lamp goes on two minutes after it begins."""
+def live(p: Pipeline, days: int = 24, *, dims: bool = False) -> list[Output]:
+    """Live through days with a film on every other evening: the lamp goes on two minutes after it begins.
+
+    Or is dimmed then, in two steps, if it has been on.
+    """
     out: list[Output] = []
     for entity_id in (TV, LAMP):
         out += p.step(change(entity_id, "off", -30))
@@ -60,8 +63,12 @@ def live(p: Pipeline, days: int = 24) -> list[Output]:
         out += p.step(change("light.hall", "off", day * DAY + 5))
         out += p.step(change("light.hall", "on", evening - 20))
         out += p.step(change("light.hall", "off", evening - 15))
+        if dims:
+            out += p.step(change(LAMP, "on", evening - 10, attributes={"brightness": 255}))
         if day % 2 == 0:
-            out += film(p, evening)
+            out += film(p, evening, levels=(150, 60) if dims else (255,))
+        elif dims:
+            out += p.step(change(LAMP, "off", evening + 112))
         for hour in range(24):  # a tick an hour is enough here; at four, one a minute: there it learns
             minutes = [60 * hour + m for m in (range(60) if hour == 18 else (59,))]  # 04:00 is 18 h after ten
             for m in minutes:
@@ -70,10 +77,11 @@ def live(p: Pipeline, days: int = 24) -> list[Output]:
     return out
 
 
-def film(p: Pipeline, minute: float, *, lamp: bool = True) -> list[Output]:
+def film(p: Pipeline, minute: float, *, levels: Sequence[int] = (255,)) -> list[Output]:
     out = p.step(change(TV, "playing", minute))
-    if lamp:
-        out += p.step(change(LAMP, "on", minute + 2))
+    for n, level in enumerate(levels):
+        out += p.step(change(LAMP, "on", minute + 2 + n / 60, attributes={"brightness": level}))
+    if levels:
         out += p.step(change(LAMP, "off", minute + 110))
     return out + p.step(change(TV, "off", minute + 112))
 
@@ -116,6 +124,19 @@ def test_a_first_action_offers_what_follows(learned: str) -> None:
     assert weighed.suggestion_id == suggestion.id
     assert 0.0 < weighed.decision["propensity"] <= 1.0
     assert Suggestion.from_dict(json.loads(json.dumps(suggestion.to_dict()))) == suggestion
+
+
+def test_a_lamp_that_is_on_is_dimmed() -> None:
+    p = home()
+    (news,) = [n for n in of(GoalNews, live(p, dims=True)) if n.standing is Standing.PROPOSED]
+    assert "you dim lamp" in str(news.goal["title"])
+    assert news.goal["steps"][0]["value"] == 60.0
+    p.step(change(LAMP, "on", LATER - 10, attributes={"brightness": 255}))
+    assert of(Weighed, begun(p, LATER)), "it is on, but not dim"
+    dimmed = change(LAMP, "on", LATER + 120, attributes={"brightness": 60})
+    p.step(dimmed)
+    p.step(change(TV, "off", LATER + 121))
+    assert not of(Weighed, begun(p, LATER + 150)), "it is dim already"
 
 
 def test_yes_does_it(learned: str) -> None:
