@@ -17,6 +17,7 @@ from devices.events import utc
 from devices.state import HomeState
 from hunches.detector import Hunch
 from routines.routine import Routine
+from routines.validation import BY_ITSELF
 
 CRITICAL_CLASSES: Final = frozenset({"moisture", "smoke", "gas", "carbon_monoxide", "safety", "problem"})
 """Device classes whose hunches never wait for a budget or for the morning."""
@@ -30,8 +31,6 @@ NEVER_UNASKED: Final = frozenset({
     "alarm_control_panel", "climate", "lock", "siren", "valve", "water_heater",
 })  # fmt: skip
 """What a routine may not move unless it is asked each time."""
-WORTH_RUNNING: Final = 8.5
-"""Wins for each loss on held-out days from which a routine may run by itself: Alexa's published ratio."""
 
 TIGHTEN: Final = 0.5
 """What a rejection adds to the bar of (detector, entity), in -log10 p; an acceptance takes half back."""
@@ -311,7 +310,7 @@ def is_harmless(routine: Routine, home: HomeState) -> bool:
 def may_run_unasked(routine: Routine, home: HomeState) -> bool:
     """Whether a routine may be offered to run by itself: a harmless one that proved itself."""
     e = routine.evidence
-    proven = e.held_out is not None and e.wins >= WORTH_RUNNING * max(e.losses, 1)
+    proven = e.held_out is not None and e.wins >= BY_ITSELF * max(e.losses, 1)
     return proven and is_harmless(routine, home)
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
+from math import log10
 from typing import Final
 
+from agent.routine_entry import LATELY, Faded
 from agent.suggestions import Action, Kind, Mode, Suggestion
 from devices.state import HomeState
 from devices.wording import clip
 from routines.actions import share_of_full
+from routines.fading import SURPRISING
 from routines.matching import Firing
+from routines.validation import ASK_FIRST
 from routines.naming import entity_name
 from routines.rewriting import Change, Rewrite
-from routines.routine import Routine, Step
+from routines.routine import AtTime, Routine, Step
 
-WORTH_ASKING: Final = 3.0
-"""Wins for each loss on held-out days below which a routine isn't offered at all."""
 PROPOSAL_LASTS: Final = timedelta(days=14)
 QUESTION_LASTS: Final = timedelta(minutes=15)
 
@@ -83,6 +85,47 @@ def rewording(
     )
 
 
+def another_time(before: Routine, found: Routine, at: datetime) -> Suggestion:
+    """Return the question whether a routine should run when its residents do it nowadays."""
+    e, trigger = found.evidence, found.trigger
+    assert isinstance(trigger, AtTime)
+    clock = f"{trigger.minute // 60:02}:{trigger.minute % 60:02}"
+    lately = f", right {e.wins} of {e.wins + e.losses} times lately" if e.held_out is not None else ""
+    title = f"{before.name}: you do so about {clock} nowadays{lately}. At that time from now on?"
+    after = replace(before, name=found.name, trigger=trigger, evidence=e)
+    asked = _suggestion(Kind.ROUTINE_PROPOSED, after, after.steps, title, at, PROPOSAL_LASTS)
+    body = {"key": f"time {clock}", "change": "time", "at": clock}
+    evidence = {**asked.evidence, "replaces": before.id, "rewrite": body}
+    return replace(asked, evidence=evidence, raised_for=body["key"], short=before.name)
+
+
+def retirement(routine: Routine, faded: Faded, at: datetime, zone: tzinfo | None) -> Suggestion:
+    """Return the question whether to let a routine go, with what speaks against it."""
+    if faded.unneeded_since is None:
+        times = f"{faded.wins} of {faded.wins + faded.losses} times"
+        record = f"in the last {LATELY.days} days you wanted it {times} that I asked"
+    else:
+        since = faded.unneeded_since.astimezone(zone)
+        record = f"it has not been needed since {since.day} {since:%B}"
+    asked = _suggestion(
+        Kind.ROUTINE_PROPOSED, routine, routine.steps, f"{routine.name}: {record}. Let it go?", at, PROPOSAL_LASTS
+    )
+    body = {
+        "wanted": faded.wins,
+        "not_wanted": faded.losses,
+        "p": round(faded.p, 6),
+        "unneeded_since": faded.unneeded_since and faded.unneeded_since.isoformat(),
+    }
+    return replace(
+        asked,
+        actions=(),  # it is to be a routine no more: nothing moves
+        evidence={**asked.evidence, "retire": body},
+        score=round(-log10(faded.p), 4),
+        threshold=round(-log10(SURPRISING), 4),
+        raised_for="retire",
+    )
+
+
 def _correction(offer: Rewrite, name: str) -> tuple[str, str]:
     """Return what the residents did to a step, and what to ask."""
     before, after = offer.step, offer.after
@@ -117,7 +160,7 @@ def _suggestion(  # noqa: PLR0917 - one caller each
         ),
         mode=Mode.ASK,
         score=round(ratio(e.wins, e.losses), 4),
-        threshold=WORTH_ASKING,
+        threshold=ASK_FIRST,
         raised_at=at,
         expires_at=at + lasts,
         deliver_at=at,

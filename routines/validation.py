@@ -17,7 +17,7 @@ from routines.matching import Firing, Matcher, sun_of
 from routines.routine import AtSun, AtTime, Routine
 
 BY_ITSELF: Final = 8.5
-"""Wins for each loss with which a routine may be offered to run unasked."""
+"""Wins for each loss with which a routine may be offered to run unasked: Alexa's published ratio."""
 
 ASK_FIRST: Final = 3.0
 """Wins for each loss with which it may be offered at all."""
