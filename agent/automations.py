@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _APPEARS_S: Final = 15.0
 _POLL_S: Final = 0.5
+_RUNNING: Final = "RUNNING"
 
 
 class AutomationError(InklingError):
@@ -76,6 +77,18 @@ class Automations:
         """Delete a routine's automation, if there is one."""
         if await self._read(automation_id(routine_id)) is not None:
             await self._send(HTTPMethod.DELETE, automation_id(routine_id))
+
+    async def is_gone(self, routine_id: str) -> bool:
+        """Whether a routine's automation was deleted: Home Assistant has started, and its file lacks it."""
+        config = await self.gateway.request("get_config")
+        if config.get("state", _RUNNING) != _RUNNING:
+            return False
+        return await self._read(automation_id(routine_id)) is None
+
+    async def switch(self, entity_id: str, *, on: bool) -> None:
+        """Switch an automation on or off."""
+        service = "turn_on" if on else "turn_off"
+        await self.gateway.call_service("automation", service, {"entity_id": entity_id})
 
     def _config(self, routine: Routine) -> dict[str, Any]:
         try:

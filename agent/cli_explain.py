@@ -8,6 +8,7 @@ import typer
 
 from agent import cli_answers, cli_goals, cli_routines
 from agent.cli_output import ConfigOption, JsonOption, told
+from agent.routine_record import routine_runs
 
 
 @told
@@ -31,6 +32,6 @@ def explain_command(
         if store.find_suggestions(what) or len(routines) + len(goals) != 1:
             cli_answers.explain(store, what, as_json=as_json)
         elif routines:
-            cli_routines.show(routines[0], cli_routines.routine_runs(store), as_json=as_json)
+            cli_routines.show(routines[0], routine_runs(store), as_json=as_json)
         else:
             cli_goals.show(goals[0], cli_answers.goal_effects(store), as_json=as_json)

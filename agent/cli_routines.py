@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
@@ -22,12 +21,12 @@ from agent.cli_output import (
 )
 from agent.clock import Clock
 from agent.database import Access
-from agent.engine import RUNS
 from agent.errors import InklingError
 from agent.mining import Job, mine_store
 from agent.records import Document
 from agent.requests import Adopt, Dismiss, request_to_dict
 from agent.routine_keeper import MINED
+from agent.routine_record import Runs, briefly, how, in_words, routine_runs, tally, total, who
 from agent.settings import load_settings
 from agent.store import Store
 from agent.suggestions import Mode, Standing
@@ -58,17 +57,14 @@ def _routine(document: Document) -> Routine:
     return Routine.from_dict(document.body["routine"])
 
 
-def _mode(document: Document) -> str:
-    return "runs by itself" if document.body["mode"] == Mode.ACT else "asks each time"
-
-
-def _public(document: Document, runs: Mapping[str, Any]) -> dict[str, Any]:
+def _public(document: Document, runs: Runs) -> dict[str, Any]:
     body = document.body
     more = {
         "status": document.status,
         "mode": body["mode"],
         "why": body["why"],
-        "runs": runs.get(document.id),
+        **who(document),
+        "runs": tally(of) | {"last": of.get("last")} if (of := runs.get(document.id)) else None,
     }
     return {**body["routine"], **more, "since": document.created_at.isoformat()}
 
@@ -87,15 +83,15 @@ def list_command(
         report, runs = _report(store), routine_runs(store)
     if as_json:
         listed = [_public(d, runs) for d in found]
-        print_json({"routines": listed, "last_search": report, "runs": _total(runs)})
+        print_json({"routines": listed, "last_search": report, "runs": total(runs)})
     elif found:
         rows = [
-            (d.id, d.status, _mode(d), _record(_routine(d)), _live(runs.get(d.id)), _routine(d).name)
+            (d.id, d.status, how(d), _record(_routine(d)), briefly(runs.get(d.id)), _routine(d).name)
             for d in found
         ]
-        table("Routines", ("id", "status", "how", "right", "kept", "what"), rows)
+        table("Routines", ("id", "status", "how", "right", "ran", "what"), rows)
         if runs:
-            out.print(f"All runs so far: {_said(_total(runs))}.")
+            out.print(f"All routines so far: {in_words(total(runs))}.")
         out.print("Answer with: inkling routines accept|reject|edit ID")
     elif report is None:
         out.print("No routines, and no search so far: the daemon searches each night; "
@@ -106,25 +102,6 @@ def list_command(
 
 def _report(store: Store) -> dict[str, Any] | None:
     return next((s.value for s in store.settings() if s.key == MINED), None)
-
-
-def routine_runs(store: Store) -> Mapping[str, Mapping[str, int]]:
-    """Return how the runs of each routine went: kept, changed by a resident, undone."""
-    return next((s.value for s in store.settings() if s.key == RUNS), {})
-
-
-def _total(runs: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    return {how: sum(of[how] for of in runs.values()) for how in ("kept", "changed", "undone")}
-
-
-def _live(of: Mapping[str, int] | None) -> str:
-    return f"{of['kept']} of {sum(of.values())}" if of else ""
-
-
-def _said(of: Mapping[str, int]) -> str:
-    lost = of["changed"] + of["undone"]
-    ratio = f", {of['kept'] / lost:.1f}:1" if lost else ""
-    return f"{of['kept']} kept, {of['changed']} changed, {of['undone']} undone{ratio}"
 
 
 def _record(routine: Routine) -> str:
@@ -141,7 +118,7 @@ def show_command(routine_id: IdArgument, config: ConfigOption = None, as_json: J
     show(document, runs, as_json=as_json)
 
 
-def show(document: Document, runs: Mapping[str, Any], *, as_json: bool) -> None:
+def show(document: Document, runs: Runs, *, as_json: bool) -> None:
     """Print a routine with its evidence."""
     if as_json:
         print_json(_public(document, runs))
@@ -149,9 +126,9 @@ def show(document: Document, runs: Mapping[str, Any], *, as_json: bool) -> None:
     routine, body = _routine(document), document.body["routine"]
     out.print(f"[bold]{routine.name}[/bold]", markup=True)
     why = f" ({document.body['why']})" if document.body["why"] else ""
-    rows = [("status", document.status + why), ("how", _mode(document))]
+    rows = [("status", document.status + why), ("how", how(document))]
     if document.id in runs:
-        rows += [("runs", _said(runs[document.id]))]
+        rows += [("record", in_words(tally(runs[document.id])))]
     rows += [("trigger", _plain(body["trigger"]))]
     rows += [("step", _plain(s)) for s in body["steps"]]
     rows += [("condition", f"{k} {v}") for k, v in body["conditions"].items() if v not in (None, [], ())]
@@ -326,4 +303,4 @@ def _request(store: Store, event: Adopt | Dismiss, routine_id: str, *, as_json: 
     elif not carried_out:
         out.print(NOTED)
     elif after is not None:
-        out.print(f"{_routine(after).name}\n→ {after.status}, {_mode(after)}")
+        out.print(f"{_routine(after).name}\n→ {after.status}, {how(after)}")

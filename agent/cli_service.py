@@ -31,6 +31,7 @@ from agent.clock import Clock
 from agent.database import Access
 from agent.logs import configure_logging
 from agent.requests import HomeMode
+from agent.routine_record import counted, in_words, routine_runs
 from agent.settings import load_settings
 from agent.store import Store
 from agent.suggestions import Status
@@ -90,6 +91,7 @@ def status_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
         alive = store.suggestions([Status.OPEN, Status.SNOOZED])
         bad = next((s.value for s in store.settings() if s.key == BAD_PAYLOADS), None)
         running = store.database.has_writer()
+        habits = counted(store.routines(), routine_runs(store))
     body: dict[str, Any] = {
         "running": running,
         "database": store.database.name,
@@ -101,6 +103,7 @@ def status_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
         "newest": stats.newest and stats.newest.isoformat(),
         "bytes": stats.bytes,
         "bad_payloads": bad,
+        "routines": habits,
     }
     if as_json:
         print_json(body)
@@ -117,6 +120,9 @@ def status_command(config: ConfigOption = None, as_json: JsonOption = False) -> 
         ("learning since", stats.oldest.date().isoformat() if stats.oldest else "-"),
         ("suggestions", f"{len(alive)} waiting for an answer, {stats.suggestions} so far"),
     ]
+    if habits["accepted"] or habits["proposed"] or habits["wins"] or habits["losses"]:
+        text = f"{habits['accepted']} accepted, {habits['proposed']} proposed; {in_words(habits)}"
+        rows.append(("routines", text))
     if bad:
         worst = ", ".join(bad["worst"])
         rows.append(("unreadable", f"{bad['payloads']:,} payloads on {bad['topics']} topics: {worst}"))

@@ -41,7 +41,7 @@ RUNS: Final = "runs"
 """The same, of how the runs of routines went."""
 WEIGHED: Final = "weighed"
 """Kind of the journal's entries that say whether a goal was shown, and with which propensity."""
-SNAPSHOT_VERSION: Final = 8
+SNAPSHOT_VERSION: Final = 9
 """Counts the forms that a snapshot has had; another one than this is relearned from the log."""
 SNAPSHOT_EVENTS: Final = 50_000
 """A snapshot is due after this many events, so that a start replays at most as many."""
@@ -315,5 +315,12 @@ def _entry(weighed: Weighed) -> dict[str, Any]:
 
 
 def _document(news: RoutineNews) -> Document:
-    body = {"routine": news.routine.to_dict(), "mode": news.mode.value, "why": news.why}
+    body = {
+        "routine": news.routine.to_dict(),
+        "mode": news.mode.value,
+        "why": news.why,
+        "elsewhere": news.elsewhere,
+        "rests": news.rests,
+        "off": news.off,
+    }
     return Document(news.routine.id, news.standing.value, news.at, body)

@@ -81,10 +81,13 @@ def mine_store(job: Job, progress: Progress | None = None) -> Mined:
 
 async def mine_in_child(job: Job) -> Mined:
     """Mine a database in a process that ends afterwards. Raises MiningError."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "agent.mining",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    try:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "agent.mining",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except OSError as err:
+        raise MiningError(f"no process to search in: {err}") from err
     try:
         async with asyncio.timeout(TIMEOUT_S):
             said, complaint = await child.communicate(orjson.dumps(asdict(job)))
@@ -97,11 +100,14 @@ async def mine_in_child(job: Job) -> Mined:
         raise MiningError(
             f"mining ended with {child.returncode}: {complaint.decode(errors='replace')[-_SAID:].strip()}"
         )
-    return _mined(orjson.loads(said))
+    return _mined(said)
 
 
-def _mined(body: dict[str, Any]) -> Mined:
-    event = request_from_dict(body)
+def _mined(said: bytes) -> Mined:
+    try:
+        event = request_from_dict(orjson.loads(said))
+    except (KeyError, TypeError, ValueError) as err:
+        raise MiningError(f"what mining found can't be read: {err}") from err
     assert isinstance(event, Mined)
     return event
 

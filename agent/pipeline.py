@@ -106,7 +106,7 @@ class Pipeline:
 
     def _change(self, event: StateChange) -> list[Output]:
         change = self.home.apply(event)
-        adjusted = self.routines.corrected.adjusted(change.entity_id)  # to end it then takes nothing back
+        served = self.routines.served(change)  # to end it then takes nothing back
         out = self.routines.observe(change, self.calendar.zone)
         if change.old == change.new:
             return out + self._adjust(change)
@@ -114,7 +114,7 @@ class Pipeline:
         self.moments.observe(change)
         if change.entity_id.startswith(_OCCUPANCY_DOMAINS):
             self._assess_household(change.received_at)
-        if not adjusted:
+        if not served:
             out += self._undone_by_hand(change)
         self.triage.left(change)
         out += self.docket.left(change)

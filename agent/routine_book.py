@@ -6,17 +6,20 @@ Mined -> proposal -> accepted -> it is time -> asks, or acts -> its steps, one b
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import replace
+from datetime import datetime, tzinfo
 from typing import Any, Final
 
 from agent.docket import Docket
 from agent.policy import Policy, is_harmless, may_run_unasked
 from agent.requests import Adopt, Dismiss, Mined
 from agent.routine_corrections import CorrectionBook
+from agent.routine_entry import Entry, Off
+from agent.routine_questions import Questions
+from agent.routine_steps import Steps
+from agent.routine_upkeep import Upkeep
 from agent.routine_wording import is_time, proposal
 from agent.suggestions import (
-    Command,
     Kind,
     Mode,
     Output,
@@ -28,29 +31,17 @@ from agent.suggestions import (
     Verdict,
 )
 from devices.context import Context
-from devices.events import StateChange, Tick, utc
+from devices.events import StateChange, Tick
 from devices.state import HomeState
 from routines.chains import Turn
 from routines.matching import Firing, Matcher, SunTimes
 from routines.routine import Routine
+from routines.usage import Usage
 
 NEAR: Final = 0.6
 """Jaccard index of the steps from which a routine is the same as one that was refused."""
 DECLINED: Final = 3
 """How many more "no" than "yes" retire a routine."""
-_LATE: Final = timedelta(minutes=10)
-"""A step that is due for longer is left out: we weren't running."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """A routine and what became of it."""
-
-    routine: Routine
-    standing: Standing
-    mode: Mode
-    elsewhere: bool = False  # Home Assistant runs it
-    declined: int = 0  # questions answered "no", less those answered "yes"
 
 
 class RoutineBook:
@@ -68,9 +59,11 @@ class RoutineBook:
         self.policy = policy
         self.entries: dict[str, Entry] = {}
         self.corrected = CorrectionBook(docket, home, policy, self.entries)
+        self.upkeep = Upkeep(docket, policy, self.entries)
+        self.usage = Usage()
+        self._questions = Questions(docket, home, policy, self.entries, self.corrected.corrections)
         self._matcher = Matcher((), sun=sun)
-        self._due: list[tuple[datetime, Command]] = []  # steps that come later
-        self._asked: dict[str, str] = {}  # routine -> its suggestion that is open
+        self._steps = Steps(home)
 
     # -- what is offered --------------------------------------------------------------------------
 
@@ -81,6 +74,10 @@ class RoutineBook:
             known = self.entries.get(routine.id)
             if known is not None and known.standing is Standing.PROPOSED:
                 known.routine = routine  # the newest numbers, under the id that was proposed
+            elif known is not None and known.accepted:
+                out += (
+                    [] if self._waits() else self.corrected.follow(known.routine, routine, event.at, context)
+                )
             elif (
                 routine.id not in event.covered
                 and self._is_new(routine)
@@ -115,6 +112,9 @@ class RoutineBook:
             return []
         if self.corrected.asked(suggestion):
             return [o for a in self.corrected.answered(suggestion, verdict, at) for o in self.adopt(a)]
+        if self.upkeep.asked(suggestion):
+            gone = self.upkeep.answered(suggestion, verdict, at)
+            return [] if gone is None else self.dismiss(gone)
         if verdict is Verdict.ACCEPTED:
             return self._stand(entry, Standing.ACCEPTED, at)
         if verdict is Verdict.IGNORED:
@@ -132,6 +132,8 @@ class RoutineBook:
             self.corrected.restart(event.routine.id)
         mode = event.mode if is_harmless(event.routine, self.home) else Mode.ASK
         entry = Entry(event.routine, Standing.PROPOSED, mode, event.elsewhere)
+        if known is not None:
+            entry.off = known.off
         self.entries[event.routine.id] = entry
         return out + self._stand(entry, Standing.ACCEPTED, event.at)
 
@@ -151,11 +153,12 @@ class RoutineBook:
             return []
         if verdict is Verdict.INTENTIONAL:
             return self.dismiss(Dismiss(at, suggestion.context_key, "not wanted"))
-        if verdict in {Verdict.REJECTED, Verdict.UNDONE}:
-            return self._decline(entry, at, undone=verdict is Verdict.UNDONE)
+        if verdict is Verdict.UNDONE:
+            return self._decline(entry, at, undone=True)
         if verdict is Verdict.ACCEPTED:
             entry.declined = max(0, entry.declined - 1)
-        return []
+        out = self._watched(self._questions.judge(suggestion, verdict, at))
+        return out + (self._decline(entry, at, undone=False) if verdict is Verdict.REJECTED else [])
 
     def _decline(self, entry: Entry, at: datetime, *, undone: bool) -> list[Output]:
         """Count a no. What is undone and would do with a step less, or later, is offered so instead."""
@@ -167,18 +170,24 @@ class RoutineBook:
     def _stand(
         self, entry: Entry, standing: Standing, at: datetime, *, mode: Mode | None = None, why: str = ""
     ) -> list[Output]:
-        entry.standing, entry.mode = standing, mode or entry.mode
-        entry.elsewhere = entry.elsewhere and standing is Standing.ACCEPTED
-        if standing is not Standing.ACCEPTED:
+        entry.standing, entry.mode, entry.rests = standing, mode or entry.mode, False
+        entry.elsewhere = entry.elsewhere and entry.accepted
+        if entry.accepted:
+            entry.needed = at
+        else:
+            entry.off = Off.NO
             self.corrected.restart(entry.routine.id)
         self._watch()
-        return [RoutineNews(entry.routine, standing, entry.mode, at, why, entry.elsewhere)]
+        return [entry.news(at, why)]
 
     def _watch(self) -> None:
-        ours = [
-            e.routine for e in self.entries.values() if e.standing is Standing.ACCEPTED and not e.elsewhere
-        ]
-        self._matcher.watch(ours)
+        self._matcher.watch([e.routine for e in self.entries.values() if e.ours])
+
+    def _watched(self, out: list[Output]) -> list[Output]:
+        """Return what has happened, after having taken note of what it means for who runs what."""
+        if any(isinstance(o, RoutineNews) for o in out):
+            self._watch()
+        return out
 
     def _close(self, routine_id: str, at: datetime, why: str, *kinds: Kind) -> list[Output]:
         about = [
@@ -191,10 +200,18 @@ class RoutineBook:
 
     # -- what residents make of it ----------------------------------------------------------------
 
+    def served(self, change: StateChange) -> bool:
+        """Whether a resident who ends what was done takes nothing back: it was adjusted, or used as ever."""
+        return self.corrected.adjusted(change.entity_id) or self.usage.is_usual(change)
+
     def observe(self, change: StateChange, zone: tzinfo) -> list[Output]:
         """Take in what may correct a step that was taken: a light dimmed, a switch put back."""
         out: list[Output] = []
-        for entry, turn in self.corrected.observe(change, zone):
+        if change.domain == "automation":
+            out += self._watched(self.upkeep.automation(change))
+        usual = self.usage.is_usual(change)
+        self.usage.observe(change, learns=self.policy.may_learn)
+        for entry, turn in self.corrected.observe(change, zone, usual=usual):
             if turn is Turn.RETURNED:
                 entry.declined = max(0, entry.declined - 1)
             elif entry.elsewhere:  # a reversal of what we did ourselves has its suggestion
@@ -207,78 +224,50 @@ class RoutineBook:
         """Return what a change or a tick starts, and the steps that are due."""
         out: list[Output] = []
         if isinstance(event, Tick):
-            out += self._steps_due(event.at)
+            due = self._steps.due(event.at)
+            self.corrected.commanded(due)
             self.corrected.settle(event.at)
-            if not self._waits():
-                out += self.corrected.propose(event.at, context)
-        elif self._asked:
-            out += self._done_by_hand(event)
+            out += [*due, *self._offers(event.at, context)]
+        elif self._questions.open:
+            out += self._watched(self._questions.done_by_hand(event))
         at = event.at if isinstance(event, Tick) else event.received_at
         for firing in self._matcher.step(event, self.home, context):
             out += self._fire(firing, at)
         return out
 
+    def _offers(self, at: datetime, context: Context) -> list[Output]:
+        """Return what is to change: a step, or that a routine is no longer needed."""
+        out = [] if self._waits() else self.corrected.propose(at, context)
+        if self.policy.config.trial:
+            return out
+        out += self._watched(self.upkeep.rest(at))
+        return out if self._waits() else out + self.upkeep.propose(at, context)
+
     def _fire(self, firing: Firing, at: datetime) -> list[Output]:
         entry = self.entries[firing.routine.id]
         if not self.policy.may_run(entry.routine):
             return []
-        closed = self._close(firing.routine.id, at, "asked anew", Kind.ROUTINE)
-        suggestion = is_time(firing, entry.mode, at)
+        closed = self._watched(self._questions.unanswered(firing.routine.id, at))
+        closed += self._close(firing.routine.id, at, "asked anew", Kind.ROUTINE)
+        suggestion = is_time(firing, Mode.ASK if entry.asks else Mode.ACT, at)
         self.docket.open(suggestion)
-        if entry.mode is Mode.ACT:
+        if not entry.asks:
             commands = self.docket.act(suggestion, self.home, at)
             return [*closed, suggestion, *self.paced(suggestion, commands, at)]
-        self._asked[firing.routine.id] = suggestion.id
+        self._questions.open[firing.routine.id] = suggestion.id
         return [*closed, suggestion]
 
     def paced(self, suggestion: Suggestion, commands: Iterable[Output], at: datetime) -> list[Output]:
         """Return the commands of the steps that are due at once, and keep the others for their time."""
-        now: list[Command] = []
-        begun = suggestion.raised_at
-        for command, action in zip(commands, suggestion.actions, strict=False):
-            assert isinstance(command, Command)
-            due = max(begun, at) + timedelta(seconds=action.delay_s)
-            if due <= at:
-                now.append(command)
-            else:
-                self._due.append((due, replace(command, at=due)))
-        self._asked.pop(suggestion.context_key, None)
+        now = self._steps.begin(suggestion, commands, at)
+        self._questions.open.pop(suggestion.context_key, None)
         self.corrected.begin(suggestion, now, at)
-        return [*now]
-
-    def _steps_due(self, at: datetime) -> list[Output]:
-        if not self._due:
-            return []
-        due = [command for when, command in self._due if when <= at]
-        self._due = [(when, command) for when, command in self._due if when > at]
-        now = [
-            replace(c, at=at)
-            for c in due
-            if at - c.at <= _LATE and (known := self.home.get(c.entity_id)) and known.state != c.state
-        ]
-        self.corrected.commanded(now)
         return [*now]
 
     def cancel(self, suggestion_id: str) -> None:
         """Leave out the steps of a suggestion that are still to come: it was taken back."""
-        self._due = [(when, c) for when, c in self._due if c.suggestion_id != suggestion_id]
+        self._steps.cancel(suggestion_id)
         self.corrected.taken_back(suggestion_id)
-
-    def _done_by_hand(self, change: StateChange) -> list[Output]:
-        """Withdraw a question that a resident has answered by doing it."""
-        out: list[Output] = []
-        for routine_id, suggestion_id in list(self._asked.items()):
-            alive = self.docket.alive.get(suggestion_id)
-            if alive is None:
-                del self._asked[routine_id]
-            elif all(
-                (known := self.home.get(a.entity_id)) is not None and known.state == a.state
-                for a in alive.suggestion.actions
-            ):
-                del self._asked[routine_id]
-                why = "done by hand"
-                out.append(self.docket.close(alive.suggestion, Status.RESOLVED, change.received_at, why))
-        return out
 
     # -- keeping ----------------------------------------------------------------------------------
 
@@ -287,7 +276,8 @@ class RoutineBook:
         out: list[Output] = []
         for routine_id in self._about(entity_id):
             out += self._drop(routine_id, at, f"{entity_id} was forgotten")
-        self._due = [(when, c) for when, c in self._due if c.entity_id != entity_id]
+        self._steps.forget(entity_id)
+        self.usage.forget(entity_id)
         self._watch()
         return out
 
@@ -301,15 +291,16 @@ class RoutineBook:
             self.corrected.rename(entry.routine, routine)
             out += self._drop(routine_id, at, f"{old} is called {new} now")
             if was is not Standing.PROPOSED:
-                self.entries[routine.id] = kept = replace(entry, routine=routine, elsewhere=False)
+                self.entries[routine.id] = kept = replace(entry, routine=routine, elsewhere=False, off=Off.NO)
                 if was is Standing.ACCEPTED:
                     out += self._stand(kept, was, at)
-        self._due = [(when, replace(c, entity_id=new) if c.entity_id == old else c) for when, c in self._due]
+        self._steps.rename(old, new)
+        self.usage.rename(old, new)
         self._watch()
         return out
 
     def _about(self, entity_id: str) -> list[str]:
-        return [i for i, e in self.entries.items() if _concerns(e.routine, entity_id)]
+        return [i for i, e in self.entries.items() if e.routine.concerns(entity_id)]
 
     def _drop(self, routine_id: str, at: datetime, why: str) -> list[Output]:
         entry = self.entries.pop(routine_id)
@@ -322,30 +313,23 @@ class RoutineBook:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""
         return {
-            "entries": [
-                [e.routine.to_dict(), e.standing.value, e.mode.value, e.elsewhere, e.declined]
-                for e in self.entries.values()
-            ],
-            "due": [[when.isoformat(), c.to_dict()] for when, c in self._due],
-            "asked": self._asked,
+            "entries": [entry.to_dict() for entry in self.entries.values()],
+            "due": self._steps.to_list(),
+            "asked": self._questions.open,
             "matcher": self._matcher.to_dict(),
             "corrected": self.corrected.to_dict(),
+            "usage": self.usage.to_dict(),
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Restore from `to_dict`."""
         self.entries.clear()
-        for body, standing, mode, *rest in data["entries"]:
-            routine = Routine.from_dict(body)
-            self.entries[routine.id] = Entry(routine, Standing(standing), Mode(mode), *rest)
-        self._due = [(utc(when), Command.from_dict(c)) for when, c in data["due"]]
-        self._asked = dict(data["asked"])
+        for body in data["entries"]:
+            entry = Entry.from_dict(body)
+            self.entries[entry.routine.id] = entry
+        self._steps.load(data["due"])
+        self._questions.open = dict(data["asked"])
         self._watch()
         self._matcher.load(data["matcher"])
         self.corrected.load(data["corrected"])
-
-
-def _concerns(routine: Routine, entity_id: str) -> bool:
-    return entity_id == getattr(routine.trigger, "entity_id", None) or any(
-        s.entity_id == entity_id for s in routine.steps
-    )
+        self.usage.load(data["usage"])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from agent.docket import Docket
 from agent.policy import Policy
 from agent.requests import Adopt
-from agent.routine_wording import rewording
-from agent.suggestions import Command, Output, Severity, Standing, Suggestion, Verdict
+from agent.routine_wording import another_time, delivered, rewording
+from agent.suggestions import Command, Mode, Output, Severity, Standing, Suggestion, Verdict
 from devices.context import Context
 from devices.events import Origin, StateChange
 from devices.state import HomeState
@@ -19,11 +19,13 @@ from routines.actions import seen_of
 from routines.chains import Turn
 from routines.correction import Corrections
 from routines.rewriting import Change, Rewrite, rewrite
-from routines.routine import MINUTES_A_DAY, AtTime, OnState, Routine, Step
+from routines.routine import AtTime, OnState, Routine, Step
 
 if TYPE_CHECKING:
-    from agent.routine_book import Entry
+    from agent.routine_entry import Entry
 
+SHIFTED_MIN: Final = 15
+"""Minutes by which a habit's time must have shifted, at least, to ask whether the routine should follow."""
 _SOON: Final = timedelta(minutes=1)
 """How late Home Assistant may be with a step."""
 _REFUSED: Final = 20
@@ -40,14 +42,22 @@ class CorrectionBook:
         self.home = home
         self.policy = policy
         self.entries = entries
-        self.corrections = Corrections()
+        self.corrections = Corrections(self._kept)
         self._refused: dict[str, list[str]] = {}
+
+    def _kept(self, routine_id: str) -> None:
+        """Note that a run was let be: where nothing was asked, this is what a yes would be."""
+        entry = self.entries.get(routine_id)
+        if entry is not None and entry.mode is Mode.ACT:
+            entry.declined = max(0, entry.declined - 1)
 
     # -- what is carried out ----------------------------------------------------------------------
 
     def begin(self, suggestion: Suggestion, commands: Iterable[Command], at: datetime) -> None:
         """Note that Inkling carries a routine out, and the steps that it takes at once."""
         entry = self.entries.get(suggestion.context_key)
+        if entry is not None:
+            entry.needed = at
         if entry is not None and self.policy.may_learn:
             self.corrections.begin(entry.routine, suggestion.id, at)
             self.commanded(commands)
@@ -79,13 +89,14 @@ class CorrectionBook:
                 if not self.corrections.expects(routine, step, at):
                     if not _is_due(routine, step, at, self.home, zone):
                         continue
+                    entry.needed = at
                     self.corrections.begin(routine, f"{routine.id} {at.isoformat()}", at)
                 self.corrections.take(routine, step, change.old or "", at)
 
     # -- what residents make of it ----------------------------------------------------------------
 
-    def observe(self, change: StateChange, zone: tzinfo) -> list[tuple[Entry, Turn]]:
-        """Take a change in; return the routines that it takes back, or restores."""
+    def observe(self, change: StateChange, zone: tzinfo, *, usual: bool) -> list[tuple[Entry, Turn]]:
+        """Take a change in, `usual` as the end of a use; return the routines it takes back, or restores."""
         learns = self.policy.may_learn
         if change.origin is Origin.AUTOMATION and change.trains and learns:
             self._automated(change, zone)
@@ -96,7 +107,7 @@ class CorrectionBook:
             return []
         by = change.origin if learns else Origin.UNKNOWN  # of a guest, nothing is learned
         seen = seen_of(change.entity_id, known.state, known.attributes)
-        told = self.corrections.observe(change.entity_id, seen, by, change.received_at)
+        told = self.corrections.observe(change.entity_id, seen, by, change.received_at, usual=usual)
         return [(entry, turn) for routine_id, turn in told if (entry := self.entries.get(routine_id))]
 
     def taken_back(self, suggestion_id: str) -> None:
@@ -119,9 +130,21 @@ class CorrectionBook:
         if entry is None or offer is None or not self.policy.may_propose(offer.routine, at):
             return []
         asked = rewording(entry.routine, offer, self.home, at, context.local.tzinfo)
-        lasts = asked.expires_at - at
-        deliver_at = self.policy.deliver_at(at, context, Severity.INFO)
-        asked = replace(asked, deliver_at=deliver_at, expires_at=deliver_at + lasts)
+        asked = delivered(asked, self.policy.deliver_at(at, context, Severity.INFO))
+        self.docket.open(asked)
+        return [asked]
+
+    def follow(self, before: Routine, found: Routine, at: datetime, context: Context) -> list[Output]:
+        """Ask whether a routine should follow a habit that has another time now, as in another season."""
+        was, now = before.trigger, found.trigger
+        if not (isinstance(was, AtTime) and isinstance(now, AtTime)) or self.policy.config.trial:
+            return []
+        near = was.apart(now.minute) <= max(SHIFTED_MIN, now.early_min + now.late_min)
+        asked = another_time(before, found, at)
+        refused = asked.evidence["rewrite"]["key"] in self._refused.get(before.id, ())
+        if near or refused or not self.policy.may_propose(found, at):
+            return []
+        asked = delivered(asked, self.policy.deliver_at(at, context, Severity.INFO))
         self.docket.open(asked)
         return [asked]
 
@@ -164,7 +187,8 @@ class CorrectionBook:
 
     def records(self) -> dict[str, Any]:
         """Return how the runs of each routine went, for other processes."""
-        return {routine_id: asdict(record) for routine_id, record in self.corrections.records.items()}
+        last = {i: e.needed.isoformat() for i, e in self.entries.items() if e.accepted and e.needed}
+        return {i: {**asdict(of), "last": last.get(i)} for i, of in self.corrections.records.items()}
 
     # -- keeping ----------------------------------------------------------------------------------
 
@@ -201,8 +225,7 @@ def _is_due(routine: Routine, step: Step, at: datetime, home: HomeState, zone: t
         return cue is not None and abs(begun - cue.since) <= _SOON and _is_reached(cue.state, trigger.state)
     if isinstance(trigger, AtTime):
         local = begun.astimezone(zone)
-        apart = (local.hour * 60 + local.minute - trigger.minute) % MINUTES_A_DAY
-        return min(apart, MINUTES_A_DAY - apart) <= 1
+        return trigger.apart(local.hour * 60 + local.minute) <= 1
     return True  # nobody else here knows when the sun does what
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -14,9 +15,10 @@ from agent.errors import InklingError
 from agent.mining import Job, mine_in_child, without_covered
 from agent.records import Setting
 from agent.requests import Adopt, Dismiss, Mined
-from agent.routine_book import Entry
+from agent.routine_entry import Entry, Off
 from agent.settings import Settings
 from agent.suggestions import Mode, RoutineNews, Standing
+from devices.events import NOT_A_STATE
 from routines.rendering import PREFIX, automation_id
 from routines.routine import Routine
 
@@ -58,6 +60,7 @@ class RoutineKeeper:
         self._refused: set[str] = set()  # routines that Home Assistant doesn't take as it is now
         self._complaints: dict[str, str] = {}  # routine -> what was said about it last
         self._left_over: set[str] = set()  # routines whose automations could not be deleted
+        self._entity_ids: dict[str, str] = {}  # routine -> entity id of its automation
         self._one = asyncio.Lock()
 
     @property
@@ -103,7 +106,10 @@ class RoutineKeeper:
 
     def follow(self, news: RoutineNews) -> None:
         """Make or delete a routine's automation after its standing has changed."""
-        if self.automations is None or news.elsewhere:
+        if self.automations is None:
+            return
+        if news.elsewhere:
+            self._switch_all(self.automations)
             return
         if news.standing is Standing.ACCEPTED and news.mode is Mode.ACT:
             self._refused.discard(news.routine.id)
@@ -120,16 +126,57 @@ class RoutineKeeper:
                 self.spawn(self._install(self.automations, routine_id))
         for routine_id in self._left_over:
             self.spawn(self._remove(self.automations, routine_id))
+        self._switch_all(self.automations)
+        for routine_id, entry in self.entries.items():
+            if entry.elsewhere and not self._is_loaded(routine_id):
+                self.spawn(self._look_after(self.automations, routine_id))
+
+    def _is_loaded(self, routine_id: str) -> bool:
+        """Whether a routine's automation has a state: one that was deleted from a file keeps its entry."""
+        entity_id = self._entity_ids.get(routine_id)
+        if entity_id is None:
+            return True  # the registry hasn't told yet
+        known = self.engine.pipeline.home.get(entity_id)
+        return known is not None and known.state not in NOT_A_STATE
+
+    def _switch_all(self, automations: Automations) -> None:
+        """Switch off the automations of routines that rest, and on again those that we switched off."""
+        for routine_id, entry in self.entries.items():
+            entity_id = self._entity_ids.get(routine_id)
+            rests = entry.rests and entry.off is Off.NO
+            if entry.elsewhere and entity_id is not None and (rests or _is_woken(entry)):
+                self.spawn(self._switch(automations, entity_id, on=not rests))
 
     def on_registry(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Respect that a resident has deleted an automation of ours; make those that are missing."""
-        there = {str(r.get("unique_id")) for r in rows if r.get("platform") == "automation"}
+        ours = [r for r in rows if r.get("platform") == "automation"]
+        there = {str(r.get("unique_id")) for r in ours}
+        self._entity_ids = {
+            str(r.get("unique_id")).removeprefix(PREFIX): str(r.get("entity_id")) for r in ours
+        }
         for routine_id, entry in list(self.entries.items()):
             if entry.elsewhere and PREFIX + routine_id not in there:
-                log.info("an automation of ours was deleted: the routine is retired", routine=routine_id)
-                self._take(Dismiss(self.now(), routine_id, "deleted in Home Assistant"))
+                self._deleted(routine_id)
         self._refused.clear()  # the home has changed, or this is another Home Assistant
         self.catch_up()
+
+    def _deleted(self, routine_id: str) -> None:
+        log.info("an automation of ours was deleted: the routine is retired", routine=routine_id)
+        self._take(Dismiss(self.now(), routine_id, "deleted in Home Assistant"))
+
+    async def _look_after(self, automations: Automations, routine_id: str) -> None:
+        """Retire a routine whose automation was deleted by editing the file it was in."""
+        with contextlib.suppress(InklingError):  # asked again in a minute
+            gone = await automations.is_gone(routine_id)
+            entry = self.entries.get(routine_id)
+            if gone and entry is not None and entry.elsewhere and not self._is_loaded(routine_id):
+                self._deleted(routine_id)
+
+    async def _switch(self, automations: Automations, entity_id: str, *, on: bool) -> None:
+        try:
+            await automations.switch(entity_id, on=on)
+        except InklingError as err:
+            log.warning("could not switch an automation", entity=entity_id, on=on, why=str(err))
 
     async def _install(self, automations: Automations, routine_id: str) -> None:
         async with self._one:
@@ -144,6 +191,7 @@ class RoutineKeeper:
             self._complaints.pop(routine_id, None)
             if before is not None:
                 self.engine.keep(Setting(automation_id(routine_id), REPLACED, before))
+            self._entity_ids[routine_id] = entity_id
             log.info("automation made", routine=routine_id, name=entry.routine.name, entity=entity_id)
             if self.entries.get(routine_id) is entry and entry.standing is Standing.ACCEPTED:
                 self._take(Adopt(self.now(), entry.routine, entry.mode, elsewhere=True))
@@ -181,4 +229,8 @@ class RoutineKeeper:
 
 
 def _wants_automation(entry: Entry) -> bool:
-    return entry.standing is Standing.ACCEPTED and entry.mode is Mode.ACT
+    return entry.accepted and entry.mode is Mode.ACT
+
+
+def _is_woken(entry: Entry) -> bool:
+    return not entry.rests and entry.off is Off.RESTS

@@ -14,10 +14,10 @@ from devices.wording import clip
 from routines.actions import share_of_full
 from routines.fading import SURPRISING
 from routines.matching import Firing
-from routines.validation import ASK_FIRST
 from routines.naming import entity_name
 from routines.rewriting import Change, Rewrite
 from routines.routine import AtTime, Routine, Step
+from routines.validation import ASK_FIRST
 
 PROPOSAL_LASTS: Final = timedelta(days=14)
 QUESTION_LASTS: Final = timedelta(minutes=15)
@@ -37,12 +37,12 @@ def proposal(routine: Routine, mode: Mode, at: datetime, deliver_at: datetime) -
     how = "" if mode is Mode.ACT else ", asking each time"
     title = f"{routine.name}: {record}. Make it a routine{how}?"
     asked = _suggestion(Kind.ROUTINE_PROPOSED, routine, routine.steps, title, at, PROPOSAL_LASTS)
-    return replace(
-        asked,
-        evidence={**asked.evidence, "offered": mode.value},
-        deliver_at=deliver_at,
-        expires_at=deliver_at + PROPOSAL_LASTS,
-    )
+    return delivered(replace(asked, evidence={**asked.evidence, "offered": mode.value}), deliver_at)
+
+
+def delivered(asked: Suggestion, deliver_at: datetime) -> Suggestion:
+    """Return a question as it is put at a better time: it can be answered for as long."""
+    return replace(asked, deliver_at=deliver_at, expires_at=deliver_at + (asked.expires_at - asked.raised_at))
 
 
 def is_time(firing: Firing, mode: Mode, at: datetime) -> Suggestion:
@@ -108,7 +108,12 @@ def retirement(routine: Routine, faded: Faded, at: datetime, zone: tzinfo | None
         since = faded.unneeded_since.astimezone(zone)
         record = f"it has not been needed since {since.day} {since:%B}"
     asked = _suggestion(
-        Kind.ROUTINE_PROPOSED, routine, routine.steps, f"{routine.name}: {record}. Let it go?", at, PROPOSAL_LASTS
+        Kind.ROUTINE_PROPOSED,
+        routine,
+        routine.steps,
+        f"{routine.name}: {record}. Let it go?",
+        at,
+        PROPOSAL_LASTS,
     )
     body = {
         "wanted": faded.wins,

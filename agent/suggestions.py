@@ -255,6 +255,8 @@ class RoutineNews:
     at: datetime
     why: str = ""
     elsewhere: bool = False  # Home Assistant runs it, or it was let go there
+    rests: bool = False  # it asks before it acts by itself again
+    off: str = ""  # why its automation is switched off there: "rests", "resident"
 
 
 @dataclass(frozen=True, slots=True)

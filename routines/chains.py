@@ -70,7 +70,7 @@ class Chain:
 
     A slider's stops within a minute are one, and so are those of a device on its way. To put it back within
     ten minutes is a reversal, unless it is done again within two hours: then it was too early. To end it
-    later, or after having adjusted it, is no correction: it has served.
+    later, or after having adjusted it, or when they usually end it, is no correction: it has served.
     """
 
     entity_id: str
@@ -106,8 +106,8 @@ class Chain:
         """Return what became of it."""
         return Ended(self.at, self.before, tuple(self.path), self.value)
 
-    def observe(self, seen: Seen, by: Origin, at: datetime) -> Turn:
-        """Take in what the entity shows now, and who did it."""
+    def observe(self, seen: Seen, by: Origin, at: datetime, *, usual: bool = False) -> Turn:
+        """Take in what the entity shows now, and who did it; `usual`: they use it for as long as a rule."""
         if self._is_ramp(seen, by, at):
             self.reported = seen.value if seen.value is not None else self.reported
             return Turn.NONE
@@ -117,7 +117,7 @@ class Chain:
             return Turn.NONE
         if by not in {Origin.PERSON, Origin.PHYSICAL}:
             return Turn.OVER if by in _COMMANDED else Turn.LOST
-        if self._has_served(seen, at):
+        if self._has_served(seen, at, usual=usual):
             return Turn.OVER
         was_back = self.put_back
         self._add(node, seen.value, at)
@@ -142,11 +142,11 @@ class Chain:
             return Node(seen.state)
         return Node(seen.state, bucket_of(seen.name, value))
 
-    def _has_served(self, seen: Seen, at: datetime) -> bool:
+    def _has_served(self, seen: Seen, at: datetime, *, usual: bool) -> bool:
         """Whether a resident ends what a step did after its time, rather than to correct it."""
         if seen.state == self.start or (is_mode(self.entity_id) and seen.state != self.before):
             return False
-        return seen.state != self.before or self.changed or at - self.at > REVERSAL
+        return seen.state != self.before or self.changed or usual or at - self.at > REVERSAL
 
     def _add(self, node: Node, value: float | None, at: datetime) -> None:
         """Go on to another stop; the stops of the last minute are one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,11 +18,16 @@ RECENT: Final = 10
 
 @dataclass(slots=True)
 class Record:
-    """How the runs of a routine went: every step kept, or one of them changed, or put back."""
+    """How the runs of a routine went: every step kept, or one of them changed, or put back.
+
+    And of the questions that led to no run: those that were right, and those that were not wanted.
+    """
 
     kept: int = 0
     changed: int = 0
     undone: int = 0
+    by_hand: int = 0
+    unwanted: int = 0
 
 
 @dataclass(slots=True)
@@ -65,7 +70,8 @@ class Corrections:
     [('on', ''), ('on', '50%')]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_kept: Callable[[str], None] = lambda _routine_id: None) -> None:
+        self._on_kept = on_kept  # told the routine of each run that was let be
         self._runs: dict[str, Run] = {}  # by routine
         self._ended: dict[str, dict[str, list[Ended]]] = {}  # by routine and step, oldest first
         self.records: dict[str, Record] = {}
@@ -113,8 +119,13 @@ class Corrections:
         chains = (run.chains.get(entity_id) for run in self._runs.values())
         return any(chain is not None and chain.changed and not chain.put_back for chain in chains)
 
-    def observe(self, entity_id: str, seen: Seen, by: Origin, at: datetime) -> list[tuple[str, Turn]]:
-        """Take in what an entity shows and who did it; return whose runs that takes back or restores."""
+    def observe(
+        self, entity_id: str, seen: Seen, by: Origin, at: datetime, *, usual: bool = False
+    ) -> list[tuple[str, Turn]]:
+        """Take in what an entity shows and who did it; return whose runs that takes back or restores.
+
+        `usual`: it ends a use that was as long as others.
+        """
         told: list[tuple[str, Turn]] = []
         self.settle(at)
         if seen.state in NOT_A_STATE:
@@ -123,7 +134,7 @@ class Corrections:
             chain = run.chains.get(entity_id)
             if chain is None:
                 continue
-            turn = chain.observe(seen, by, at)
+            turn = chain.observe(seen, by, at, usual=usual)
             if turn in {Turn.OVER, Turn.LOST}:
                 self._end(routine_id, entity_id, known=turn is Turn.OVER)
             elif turn in {Turn.REVERSED, Turn.RETURNED} and run.undone is not (turn is Turn.REVERSED):
@@ -179,6 +190,15 @@ class Corrections:
             self._record(routine_id).changed += 1
         elif run.kept:
             self._record(routine_id).kept += 1
+            self._on_kept(routine_id)
+
+    def asked(self, routine_id: str, *, by_hand: bool) -> None:
+        """Note a question that led to no run: residents did it themselves, or didn't want it."""
+        record = self._record(routine_id)
+        if by_hand:
+            record.by_hand += 1
+        else:
+            record.unwanted += 1
 
     def _record(self, routine_id: str) -> Record:
         self.revision += 1

@@ -31,6 +31,11 @@ class AtTime:
         """What makes it another trigger than the next: a time may drift, so it isn't part of it."""
         return "time"
 
+    def apart(self, minute: int) -> int:
+        """Return how many minutes lie between it and another time of day, around the clock."""
+        apart = (self.minute - minute) % MINUTES_A_DAY
+        return min(apart, MINUTES_A_DAY - apart)
+
 
 @dataclass(frozen=True, slots=True)
 class AtSun:
@@ -132,6 +137,19 @@ class Routine:
     def items(self) -> frozenset[tuple[str, str]]:
         """The states that it brings about."""
         return frozenset((s.entity_id, s.state) for s in self.steps)
+
+    def concerns(self, entity_id: str) -> bool:
+        """Whether an entity starts it, or is moved by it."""
+        cue = self.trigger.entity_id if isinstance(self.trigger, OnState) else None
+        return entity_id == cue or any(s.entity_id == entity_id for s in self.steps)
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it only ends what sets it off, after a while."""
+        trigger = self.trigger
+        return isinstance(trigger, OnState) and all(
+            s.entity_id == trigger.entity_id and s.state != trigger.state for s in self.steps
+        )
 
     def similarity(self, other: Routine) -> float:
         """Return the Jaccard index of the steps: 1 for the same, 0 for nothing in common."""

@@ -59,8 +59,9 @@ def test_a_dry_run_shows_what_would_be_found_and_changes_nothing(run: Run) -> No
     assert found["report"]["actions"] == 160  # 4 changes on 40 days
     assert found["carried_out"] is None
     assert "160 by a person" in run("routines", "mine", "--dry-run").stdout
-    none = {"kept": 0, "changed": 0, "undone": 0}
-    assert as_json(run("routines", "list", "--json")) == {"routines": [], "last_search": None, "runs": none}
+    listed = as_json(run("routines", "list", "--json"))
+    assert (listed["routines"], listed["last_search"]) == ([], None)
+    assert (listed["runs"]["wins"], listed["runs"]["losses"], listed["runs"]["win_to_loss"]) == (0, 0, None)
     assert "inkling routines mine does it now" in run("routines", "list").stdout
 
 
@@ -137,23 +138,64 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, object], complaint: s
 # -- how the runs went --------------------------------------------------------------------------------
 
 
-def test_kept_against_changed_and_undone(run: Run, url: str) -> None:
+def keep(url: str, runs: dict[str, dict[str, int]], *documents: Document) -> None:
+    with Store.open(url) as store:
+        store.append(Batch(routines=list(documents), settings=[Setting("*", RUNS, runs)]))
+
+
+def document(routine: Routine, status: str = "accepted", **body: object) -> Document:
+    whole = {"routine": routine.to_dict(), "mode": "act", "why": "", **body}
+    return Document(routine.id, status, datetime.now(UTC), whole)
+
+
+def test_wins_against_losses(run: Run, url: str) -> None:
     other = edit(at="06:40", name="Earlier", skip=["switch.coffee"])
-    now = datetime.now(UTC)
     runs = {
         MORNING.id: {"kept": 17, "changed": 1, "undone": 1},
-        "gone": {"kept": 4, "changed": 0, "undone": 1},
+        "gone": {"kept": 4, "changed": 0, "undone": 1, "by_hand": 3, "unwanted": 1},
     }
-    body = {"mode": "act", "why": ""}
-    with Store.open(url) as store:
-        documents = [
-            Document(r.id, "accepted", now, {"routine": r.to_dict(), **body}) for r in (MORNING, other)
-        ]
-        store.append(Batch(routines=documents, settings=[Setting("*", RUNS, runs)]))
+    keep(url, runs, document(MORNING), document(other))
     listed = as_json(run("routines", "list", "--json"))
-    assert {r["id"]: r["runs"] for r in listed["routines"]} == {MORNING.id: runs[MORNING.id], other.id: None}
-    assert listed["runs"] == {"kept": 21, "changed": 1, "undone": 2}
-    text = run("routines", "list").stdout
-    assert "17 of 19" in text
-    assert "All runs so far: 21 kept, 1 changed, 2 undone, 7.0:1." in text  # 21 : (1 + 2)
-    assert "17 kept, 1 changed, 1 undone, 8.5:1" in run("routines", "show", MORNING.id).stdout
+    records = {r["id"]: r["runs"] for r in listed["routines"]}
+    assert (records[MORNING.id]["ran"], records[MORNING.id]["undone"], records[other.id]) == (19, 1, None)
+    assert records[MORNING.id]["win_to_loss"] == 8.5
+    # kept 17 + 4 and 3 done by hand; changed 1, undone 1 + 1, not wanted 1
+    assert {k: listed["runs"][k] for k in ("ran", "wins", "losses", "win_to_loss")} == {
+        "ran": 24, "wins": 24, "losses": 4, "win_to_loss": 6.0,
+    }  # fmt: skip
+    text = " ".join(run("routines", "list").stdout.split())
+    assert "All routines so far: ran 24 times: 21 kept, 1 changed, 2 undone" in text
+    assert "24:4 is 6.0:1" in text
+    shown = " ".join(run("routines", "show", MORNING.id).stdout.split())
+    assert "ran 19 times: 17 kept, 1 changed, 1 undone; 17:2 is 8.5:1" in shown
+    status = as_json(run("status", "--json"))["routines"]
+    assert (status["accepted"], status["proposed"], status["wins"], status["losses"]) == (2, 0, 24, 4)
+    assert "2 accepted, 0 proposed" in run("status").stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "shown", "words"),
+    [
+        ({}, ("inkling", None, False, False), "runs by itself, in Inkling"),
+        ({"mode": "ask"}, ("inkling", None, False, False), "asks each time, in Inkling"),
+        ({"elsewhere": True}, ("home_assistant", "inkling_ID", False, False),
+         "runs by itself, in Home Assistant (inkling_ID)"),
+        ({"elsewhere": True, "off": "resident"}, ("home_assistant", "inkling_ID", False, True),
+         "switched off in Home Assistant (inkling_ID)"),
+        ({"elsewhere": True, "off": "rests", "rests": True}, ("home_assistant", "inkling_ID", True, False),
+         "asks before it runs by itself again"),
+    ],
+)  # fmt: skip
+def test_who_runs_it(run: Run, url: str, body: dict[str, object], shown: object, words: str) -> None:
+    keep(url, {}, document(MORNING, **body))
+    found = as_json(run("routines", "show", MORNING.id, "--json"))
+    automation = found["automation"] and found["automation"].replace(MORNING.id, "ID")
+    assert (found["runs_in"], automation, found["rests"], found["switched_off"]) == shown
+    text = " ".join(run("routines", "show", MORNING.id).stdout.split())
+    assert words.replace("ID", MORNING.id) in text
+
+
+def test_nobody_runs_what_is_only_proposed(run: Run, url: str) -> None:
+    keep(url, {}, document(MORNING, "proposed"))
+    (listed,) = as_json(run("routines", "list", "--json"))["routines"]
+    assert (listed["runs_in"], listed["automation"]) == (None, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,22 @@ from agent.automations import AutomationError, NotThereError
 from agent.engine import Engine
 from agent.errors import InklingError
 from agent.ha_socket import HomeAssistantError
-from agent.requests import Adopt, Dismiss, Mined
+from agent.requests import Adopt, Dismiss, Feedback, Mined
 from agent.routine_keeper import MINED, RoutineKeeper
 from agent.settings import load_settings
 from agent.store import Store
-from agent.suggestions import Mode, RoutineNews, Standing
+from agent.suggestions import Kind, Mode, RoutineNews, Standing, Suggestion, Verdict
 from agent.ticker import Ticker
+from devices.events import Origin
 from routines.rendering import automation_of
 from routines.routine import OnState, Routine, Step
-from tests.agent.toys import T0, pipeline, tick
+from tests.agent.toys import T0, change, pipeline, tick
 
-LAMP = Routine("Hall light on", OnState("binary_sensor.door", "on"), (Step("light.hall", "on"),))
+DAY = 1440.0
+
+DOOR = "binary_sensor.door"
+AUTOMATION = "automation.hall_light_on"
+LAMP = Routine("Hall light on", OnState(DOOR, "on"), (Step("light.hall", "on"),))
 
 
 class FakeAutomations:
@@ -36,6 +42,8 @@ class FakeAutomations:
         self.trouble: Exception | None = None
         self.asked = 0
         self.meanwhile: Callable[[], None] | None = None  # what happens while it is being made
+        self.starting = False
+        self.switched: list[tuple[str, bool]] = []
 
     async def all(self) -> list[Mapping[str, Any]]:
         self._trouble()
@@ -49,25 +57,36 @@ class FakeAutomations:
         self.made[routine.id] = routine
         if self.meanwhile is not None:
             self.meanwhile()
-        return "automation.made", None if before is None else automation_of(before)
+        return AUTOMATION, None if before is None else automation_of(before)
 
     async def remove(self, routine_id: str) -> None:
         self._trouble()
         self.made.pop(routine_id, None)
+
+    async def is_gone(self, routine_id: str) -> bool:
+        self._trouble()
+        return not self.starting and routine_id not in self.made
+
+    async def switch(self, entity_id: str, *, on: bool) -> None:
+        self._trouble()
+        self.switched.append((entity_id, on))
 
     def _trouble(self) -> None:
         if self.trouble is not None:
             raise self.trouble
 
     def rows(self) -> list[dict[str, Any]]:
-        return [{"platform": "automation", "unique_id": f"inkling_{i}"} for i in self.made]
+        return [
+            {"platform": "automation", "unique_id": f"inkling_{i}", "entity_id": AUTOMATION}
+            for i in self.made
+        ]
 
 
 class Kept:
     """A keeper with an engine, and Home Assistant's automations."""
 
     def __init__(self, store: Store) -> None:
-        self.engine = Engine(store, pipeline(), Ticker(max_gap=None), self._on_outputs)
+        self.engine = Engine(store, pipeline(), Ticker(timedelta(minutes=30), max_gap=None), self._on_outputs)
         self.engine.pipeline.step(tick(-60))  # before the first tick nothing is proposed
         self.work: list[Coroutine[Any, Any, None]] = []
         self.keeper = RoutineKeeper(
@@ -82,7 +101,7 @@ class Kept:
             if isinstance(output, RoutineNews):
                 self.keeper.follow(output)
 
-    def take(self, event: Mined | Adopt | Dismiss) -> None:
+    def take(self, event: Mined | Adopt | Dismiss | Feedback) -> None:
         self.engine.take(event)
         self.engine.commit()
         self.settle()
@@ -98,6 +117,38 @@ class Kept:
     def catch_up(self) -> None:
         self.keeper.catch_up()
         self.settle()
+
+    def automation(self, state: str, day: float = 0.0, **attributes: object) -> None:
+        """Let Home Assistant tell of the automation."""
+        about = {"id": f"inkling_{LAMP.id}", **attributes} if state != "unavailable" else {"restored": True}
+        self.engine.take(change(AUTOMATION, state, day * DAY, origin=Origin.UNKNOWN, attributes=about))
+        self.engine.commit()
+        self.settle()
+
+    def made(self) -> None:
+        """Let the automation be made, and be heard of."""
+        self.take(Adopt(T0, LAMP, Mode.ACT))
+        self.registry()
+        self.automation("on")
+
+    def days(self, days: float) -> None:
+        """Let time pass."""
+        self.engine.advance(T0 + timedelta(days=days))
+        self.engine.commit()
+        self.settle()
+
+    def door_opens(self, day: float) -> Suggestion:
+        """Set the routine off; return its question."""
+        for n, (entity_id, state) in enumerate((("light.hall", "off"), (DOOR, "off"), (DOOR, "on"))):
+            self.engine.take(change(entity_id, state, day * DAY + n))
+        self.engine.commit()
+        asked = [s.suggestion for s in self.engine.store.suggestions() if s.suggestion.kind is Kind.ROUTINE]
+        return max(asked, key=lambda s: s.raised_at)
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        (document,) = self.engine.store.routines()
+        return document.body
 
     def registry(self) -> None:
         self.keeper.on_registry(self.there.rows())
@@ -149,6 +200,108 @@ def test_one_that_a_resident_deletes_retires_its_routine(kept: Kept) -> None:
     assert kept.standing is Standing.RETIRED
     kept.catch_up()
     assert kept.there.made == {}
+
+
+def deleted_from_the_file(kept: Kept) -> None:
+    """As it is after `automations.yaml` was edited and reloaded: the registry still lists the automation."""
+    kept.take(Adopt(T0, LAMP, Mode.ACT))
+    kept.automation("on")
+    rows = kept.there.rows()
+    kept.there.made.clear()
+    kept.automation("unavailable")
+    kept.keeper.on_registry(rows)
+    kept.settle()
+
+
+def test_one_that_is_deleted_from_its_file_retires_its_routine(kept: Kept) -> None:
+    deleted_from_the_file(kept)
+    assert kept.standing is Standing.RETIRED
+
+
+def test_one_that_home_assistant_has_not_loaded_yet_is_waited_for(kept: Kept) -> None:
+    kept.there.starting = True
+    deleted_from_the_file(kept)
+    assert kept.standing is Standing.ACCEPTED
+    kept.there.starting, kept.there.trouble = False, HomeAssistantError("down")
+    kept.catch_up()
+    assert kept.standing is Standing.ACCEPTED
+    kept.there.trouble = None
+    kept.catch_up()
+    assert kept.standing is Standing.RETIRED
+
+
+def test_one_that_is_broken_is_not_deleted(kept: Kept) -> None:
+    kept.made()
+    kept.automation("unavailable")
+    kept.catch_up()
+    assert kept.standing is Standing.ACCEPTED
+
+
+def test_one_that_a_resident_switches_off_stays_off(kept: Kept) -> None:
+    kept.made()
+    kept.automation("off", 1)
+    kept.catch_up()
+    (listed,) = kept.engine.store.routines()
+    assert (listed.status, listed.body["off"], listed.body["elsewhere"]) == ("accepted", "resident", True)
+    kept.days(100)
+    kept.catch_up()
+    assert kept.there.switched == []
+    kept.automation("on", 101)
+    assert kept.body["off"] == ""
+
+
+def rested(kept: Kept) -> None:
+    """Let two months pass in which the automation doesn't run, after having run for ten days."""
+    kept.made()
+    for day in range(1, 11):
+        ran = (T0 + timedelta(days=day)).isoformat()
+        kept.automation("on", day + 0.001, last_triggered=ran)
+    kept.days(69.9)
+    assert kept.there.switched == []
+    kept.days(70.1)
+    assert kept.there.switched == [(AUTOMATION, False)]
+    kept.automation("off", 70.2)
+
+
+def test_what_was_not_needed_for_a_season_is_switched_off_and_asks_once(kept: Kept) -> None:
+    rested(kept)
+    kept.catch_up()
+    assert kept.body["off"] == "rests"
+    asked = kept.door_opens(71)
+    assert asked.mode is Mode.ASK
+    kept.take(Feedback(asked.id, Verdict.ACCEPTED, T0 + timedelta(days=71, minutes=3)))
+    assert [c.state for c in kept.engine.store.commands(asked.id)] == ["on"]
+    assert kept.there.switched == [(AUTOMATION, False), (AUTOMATION, True)]
+    kept.automation("on", 71.01)
+    kept.catch_up()
+    assert len(kept.there.switched) == 2
+    assert (kept.body["elsewhere"], kept.body["rests"], kept.body["off"]) == (True, False, "")
+
+
+def test_a_no_leaves_it_at_rest(kept: Kept) -> None:
+    rested(kept)
+    asked = kept.door_opens(71)
+    kept.take(Feedback(asked.id, Verdict.REJECTED, T0 + timedelta(days=71, minutes=3)))
+    assert kept.there.switched == [(AUTOMATION, False)]
+    assert kept.door_opens(72).mode is Mode.ASK
+
+
+def test_a_resident_who_switches_on_what_rests_has_agreed(kept: Kept) -> None:
+    rested(kept)
+    kept.automation("on", 71)
+    kept.catch_up()
+    assert kept.there.switched == [(AUTOMATION, False)]
+    assert (kept.body["elsewhere"], kept.body["rests"], kept.body["off"]) == (True, False, "")
+
+
+def test_a_switch_that_fails_is_tried_again(kept: Kept) -> None:
+    kept.made()
+    kept.there.trouble = HomeAssistantError("down")
+    kept.days(61)
+    assert kept.there.switched == []
+    kept.there.trouble = None
+    kept.catch_up()
+    assert kept.there.switched == [(AUTOMATION, False)]
 
 
 @pytest.mark.parametrize("trouble", [HomeAssistantError("down"), NotThereError("light.hall: never heard of")])
