@@ -17,6 +17,8 @@ LATELY: Final = timedelta(days=28)
 """What residents made of its questions for so long says whether a routine is still wanted."""
 SEASON: Final = timedelta(days=60)
 """What wasn't needed for so long asks once before it acts unasked again: it may be another life now."""
+GONE: Final = timedelta(days=180)
+"""What wasn't needed for so long, half a year, doesn't come back with a season."""
 _MOST: Final = 100  # answers
 
 

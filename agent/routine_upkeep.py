@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
 
 from agent.docket import Docket
 from agent.policy import Policy
 from agent.requests import Dismiss
-from agent.routine_entry import SEASON, Entry, Faded, Off
+from agent.routine_entry import GONE, SEASON, Entry, Faded, Off
 from agent.routine_wording import delivered, retirement
 from agent.suggestions import Mode, Output, Severity, Suggestion, Verdict
 from devices.context import Context
 from devices.events import StateChange, utc
 from routines.fading import SURPRISING
 from routines.rendering import PREFIX
-
-GONE: Final = timedelta(days=180)
-"""What wasn't needed for so long, half a year, doesn't come back with a season."""
 
 
 class Upkeep:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from math import log10
 from typing import Final
 
-from agent.routine_entry import LATELY, Faded
+from agent.routine_entry import GONE, LATELY, Faded
 from agent.suggestions import Action, Kind, Mode, Suggestion
 from devices.state import HomeState
 from devices.wording import clip
@@ -20,6 +20,7 @@ from routines.routine import AtTime, Routine, Step
 from routines.validation import ASK_FIRST
 
 PROPOSAL_LASTS: Final = timedelta(days=14)
+_DAY: Final = timedelta(days=1)
 QUESTION_LASTS: Final = timedelta(minutes=15)
 
 
@@ -92,7 +93,9 @@ def another_time(before: Routine, found: Routine, at: datetime) -> Suggestion:
     clock = f"{trigger.minute // 60:02}:{trigger.minute % 60:02}"
     lately = f", right {e.wins} of {e.wins + e.losses} times lately" if e.held_out is not None else ""
     title = f"{before.name}: you do so about {clock} nowadays{lately}. At that time from now on?"
-    after = replace(before, name=found.name, trigger=trigger, evidence=e)
+    window = found.conditions
+    conditions = replace(before.conditions, after_min=window.after_min, before_min=window.before_min)
+    after = replace(before, name=found.name, trigger=trigger, conditions=conditions, evidence=e)
     asked = _suggestion(Kind.ROUTINE_PROPOSED, after, after.steps, title, at, PROPOSAL_LASTS)
     body = {"key": f"time {clock}", "change": "time", "at": clock}
     evidence = {**asked.evidence, "replaces": before.id, "rewrite": body}
@@ -101,12 +104,13 @@ def another_time(before: Routine, found: Routine, at: datetime) -> Suggestion:
 
 def retirement(routine: Routine, faded: Faded, at: datetime, zone: tzinfo | None) -> Suggestion:
     """Return the question whether to let a routine go, with what speaks against it."""
-    if faded.unneeded_since is None:
+    since, score, threshold = faded.unneeded_since, -log10(faded.p), -log10(SURPRISING)
+    if since is None:
         times = f"{faded.wins} of {faded.wins + faded.losses} times"
         record = f"in the last {LATELY.days} days you wanted it {times} that I asked"
     else:
-        since = faded.unneeded_since.astimezone(zone)
-        record = f"it has not been needed since {since.day} {since:%B}"
+        local, score, threshold = since.astimezone(zone), (at - since) / _DAY, GONE / _DAY
+        record = f"it has not been needed since {local.day} {local:%B}"
     asked = _suggestion(
         Kind.ROUTINE_PROPOSED,
         routine,
@@ -119,14 +123,14 @@ def retirement(routine: Routine, faded: Faded, at: datetime, zone: tzinfo | None
         "wanted": faded.wins,
         "not_wanted": faded.losses,
         "p": round(faded.p, 6),
-        "unneeded_since": faded.unneeded_since and faded.unneeded_since.isoformat(),
+        "unneeded_since": since and since.isoformat(),
     }
     return replace(
         asked,
         actions=(),  # it is to be a routine no more: nothing moves
         evidence={**asked.evidence, "retire": body},
-        score=round(-log10(faded.p), 4),
-        threshold=round(-log10(SURPRISING), 4),
+        score=round(score, 4),
+        threshold=round(threshold, 4),
         raised_for="retire",
     )
 
