@@ -18,9 +18,11 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.settings import load_settings
+from agent.store import Store
 from devices.events import Origin, StateChange
 from tests.agent import postgresql
 from tests.agent.commands import Run
+from tests.agent.keeping import Kept
 from tests.agent.living import Living, living
 from tests.process import HOST, free_port, wait_for
 
@@ -98,3 +100,10 @@ def home(url: str) -> Iterator[Living]:
         running.call(leave_on)
         wait_for("a hunch", running.store.suggestions)
         yield running
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    """Return a keeper of routines beside a Home Assistant that does as the test says."""
+    with Store.open(f"sqlite:///{tmp_path}/inkling.db") as store:
+        yield Kept(store)

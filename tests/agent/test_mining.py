@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -59,6 +60,52 @@ def test_only_the_days_asked_for_are_searched(job: Job) -> None:
 def test_a_search_that_fails_says_why(job: Job) -> None:
     with pytest.raises(MiningError, match="no database"):
         asyncio.run(mine_in_child(replace(job, url=job.url + "x")))
+
+
+def child(monkeypatch: pytest.MonkeyPatch, folder: Path, does: str) -> None:
+    """Let something else run in the child's place."""
+    script = folder / "child"
+    script.write_text(f"#!/bin/sh\n{does}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("kill -9 $$", "ended with -9"),
+        ("cat > /dev/null; echo no space left on device >&2; exit 1", "no space left on device"),
+        ('cat > /dev/null; printf \'{"kind": "mined", "rout\'', "can't be read"),
+        ('cat > /dev/null; echo \'{"kind": "mined"}\'', "can't be read"),
+        ("cat > /dev/null", "can't be read"),
+        ("cat > /dev/null; echo '[]'", "can't be read"),
+    ],
+)
+def test_a_child_that_dies_or_raves_is_an_error_like_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, job: Job, does: str, why: str
+) -> None:
+    child(monkeypatch, tmp_path, does)
+    with pytest.raises(MiningError, match=why):
+        asyncio.run(mine_in_child(job))
+
+
+def test_without_a_process_nothing_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, job: Job
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    with pytest.raises(MiningError, match="no process"):
+        asyncio.run(mine_in_child(job))
+
+
+def test_a_child_that_takes_too_long_is_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, job: Job
+) -> None:
+    child(monkeypatch, tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60")
+    monkeypatch.setattr("agent.mining.TIMEOUT_S", 1.0)
+    with pytest.raises(TimeoutError):
+        asyncio.run(mine_in_child(job))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_progress_is_told_and_ends_near_the_end(job: Job) -> None:
