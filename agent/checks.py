@@ -13,6 +13,7 @@ from agent.database import Access
 from agent.errors import BusyError, InklingError, MissingStoreError
 from agent.mqtt import MqttBridge
 from agent.mqtt_errors import advice
+from agent.place import Knows, Place, place_of
 from agent.settings import Settings
 from agent.store import Store
 
@@ -51,10 +52,20 @@ async def checks(settings: Settings) -> list[Check]:
 
 
 def _settings(settings: Settings) -> list[Check]:
-    if settings.home.time_zone is None and not settings.home_assistant.configured:
+    place = _place(settings)
+    if place.source is Knows.MACHINE and not settings.home_assistant.configured:
         advice = 'set home.time_zone = "Europe/Berlin" (yours), or connect Home Assistant, which knows it'
-        return [Check("settings", Health.WARNING, "valid, but the time zone isn't known: using UTC", advice)]
-    return [Check("settings", Health.GOOD, "valid")]
+        says = f"valid, but the home's time zone isn't known: using this machine's, {place.zone}"
+        return [Check("settings", Health.WARNING, says, advice)]
+    return [Check("settings", Health.GOOD, f"valid; {place.in_words()}")]
+
+
+def _place(settings: Settings) -> Place:
+    try:
+        with Store.open(settings.store.url, access=Access.READ, create=False) as store:
+            return place_of(settings, store)
+    except InklingError:
+        return place_of(settings)  # what is wrong with the database, its own check says
 
 
 def _database(settings: Settings) -> list[Check]:

@@ -20,6 +20,7 @@ from agent.engine import Engine
 from agent.errors import InklingError
 from agent.importers import Tally, load_into, read_recorder_db, read_recording, write_recording
 from agent.mining import NightlyMiner
+from agent.place import Place, find_place
 from agent.settings import Settings, load_settings
 from agent.store import Store
 from agent.ticker import Ticker
@@ -52,16 +53,18 @@ def import_command(
         tally = Tally()
         with progress("importing", None) as show:
             loaded = load_into(store, _shown(_source(source, start, settings, tally), tally, show))
-        learn(store, settings)
+        place = learn(store, settings)
         stats = store.stats()
     if as_json:
         counts = {"read": tally.read, "bad": tally.bad, "new": loaded.new, "duplicates": loaded.duplicates}
-        print_json(counts | {"events": stats.events, "entities": stats.entities})
+        where = {"time_zone": place.zone, "time_zone_from": place.source.value}
+        print_json(counts | {"events": stats.events, "entities": stats.entities} | where)
         return
     out.print(
         f"{loaded.new:,} changes imported, {loaded.duplicates:,} were known, {tally.bad:,} unreadable; "
         f"the home now has {stats.events:,} events of {stats.entities} entities."
     )
+    out.print(f"Habits are learned in {place.in_words()}.")
     if not loaded.new + loaded.duplicates:
         out.print("Nothing was found: is this the right file, and does --since leave something?")
 
@@ -94,12 +97,15 @@ def _source(source: str, since: datetime | None, settings: Settings, tally: Tall
     return (c for c in changes if since is None or c.changed_at >= since)
 
 
-def learn(store: Store, settings: Settings) -> None:
-    """Learn the whole log anew, in order of time, and keep the result as a snapshot; say nothing."""
+def learn(store: Store, settings: Settings) -> Place:
+    """Learn the whole log anew, in order of time, and keep the result as a snapshot; return where it was."""
+    place = asyncio.run(find_place(settings, store))
     engine = Engine(store, build_pipeline(settings), Ticker(timedelta(seconds=max(60.0, settings.tick_s))))
+    engine.locate(place.calendar)
     with progress("learning", store.stats().events) as show:
         engine.relearn(show)
     engine.snapshot(Clock().now())
+    return place
 
 
 @told

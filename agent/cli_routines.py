@@ -23,6 +23,7 @@ from agent.clock import Clock
 from agent.database import Access
 from agent.errors import InklingError
 from agent.mining import Job, mine_store
+from agent.place import place_of
 from agent.records import Document
 from agent.requests import Adopt, Dismiss, request_to_dict
 from agent.routine_keeper import MINED
@@ -265,17 +266,18 @@ def mine_command(
 ) -> None:
     """Search the past for routines now, rather than tonight, and propose the best."""
     settings = load_settings(config)
-    home, options = settings.home, settings.routines
-    job = Job(
-        url=settings.store.url,
-        until=Clock().now().isoformat(),
-        days=days or options.days,
-        time_zone=home.time_zone or "UTC",
-        latitude=home.latitude,
-        longitude=home.longitude,
-        include_unknown=options.include_unknown(known=settings.home_assistant.configured),
-    )
+    options = settings.routines
     with open_store(config, Access.INBOX) as store:
+        home = place_of(settings, store).calendar
+        job = Job(
+            url=settings.store.url,
+            until=Clock().now().isoformat(),
+            days=days or options.days,
+            time_zone=home.zone.key,
+            latitude=home.latitude,
+            longitude=home.longitude,
+            include_unknown=options.include_unknown(known=settings.home_assistant.configured),
+        )
         with progress("searching", 1.0) as bar:
             mined = mine_store(job, lambda _stage, share: bar(share))
         body = request_to_dict(mined)

@@ -8,12 +8,10 @@ import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from paho.mqtt.client import MQTTMessage
-from pydantic import ValidationError
 
 from agent.assembly import build_pipeline
 from agent.bad_payloads import BadPayloads
@@ -27,14 +25,13 @@ from agent.importers import load_into
 from agent.intake import Intake, Redelivered, inflight
 from agent.mqtt import MqttBridge
 from agent.own_entities import OwnEntities
-from agent.records import Setting
+from agent.place import find_place, kept, said_by
 from agent.requests import Mined, request_from_dict
 from agent.routine_keeper import RoutineKeeper
-from agent.settings import HomeSettings, Settings
+from agent.settings import Settings
 from agent.store import Store
 from agent.suggestions import Command, Output, RoutineNews, Status
 from agent.ticker import EPOCH, Ticker
-from devices.context import Calendar
 from devices.decoder import Publish
 from devices.discovery import DiscoveryIndex
 from devices.provenance import Provenance
@@ -47,7 +44,6 @@ log = structlog.get_logger()
 
 OUTAGE: Final = timedelta(minutes=5)
 """A longer silence of the clock means that we weren't running: nothing is concluded from it."""
-HOME: Final = "*"  # settings of the whole home
 _INBOX_S: Final = 0.5
 _REPORT_S: Final = 60.0
 _ANNOUNCE_JITTER_S: Final = 2.0  # after Home Assistant's start everybody announces at once
@@ -143,6 +139,7 @@ class Daemon:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; leave a snapshot behind."""
+        await self._locate()
         self._restore()
         await self._bootstrap()
         scheduler = self._scheduler()
@@ -167,17 +164,22 @@ class Daemon:
             self._save()
             log.info("stopped")
 
+    async def _locate(self) -> None:
+        """Find out where the home is before anything is learned: habits are learned in local time."""
+        place = await find_place(self.settings, self.store)
+        self.engine.locate(place.calendar)
+        log.info(place.in_words())
+
     async def _bootstrap(self) -> None:
         """Learn from Home Assistant's history on the very first start."""
         if self.gateway is None or self.store.last_seq:
             return
-        from agent.history import read_history, read_place  # noqa: PLC0415
+        from agent.history import read_history  # noqa: PLC0415
 
         def show(done: int, total: int) -> None:
             log.info("reading Home Assistant's history", done=done, of=total)
 
         try:
-            self._place(await read_place(self.settings.home_assistant))  # habits are learned in local time
             changes = await read_history(self.settings.home_assistant, self._now(), on_progress=show)
         except InklingError as err:
             log.warning("starting without Home Assistant's history", why=str(err))
@@ -188,9 +190,6 @@ class Daemon:
         log.info("learned from Home Assistant's history", changes=len(changes))
 
     def _restore(self) -> None:
-        for setting in self.store.settings():
-            if (setting.entity, setting.key) == (HOME, "place"):
-                self._place(setting.value)
         replayed = self.engine.restore()
         now = self._now()
         told = [s.suggestion.id for s in self.store.suggestions([Status.OPEN]) if s.delivered_at]
@@ -303,23 +302,14 @@ class Daemon:
 
     def _on_home_info(self, info: HomeInfo) -> None:
         """Home Assistant knows where the home is; keep it for a start without Home Assistant."""
-        place = {"time_zone": info.time_zone, "latitude": info.latitude, "longitude": info.longitude}
-        self._place(place)
-        self.engine.keep(Setting(HOME, "place", place))
+        said = {"time_zone": info.time_zone, "latitude": info.latitude, "longitude": info.longitude}
+        self.engine.keep(kept(said))
+        place = said_by(said)
+        if place is not None and self.settings.home.time_zone is None:  # else the resident said it
+            self.engine.locate(place.calendar)
 
     def _on_registry(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self.routine_keeper.on_registry(rows)
-
-    def _place(self, place: Mapping[str, Any]) -> None:
-        if self.settings.home.time_zone is not None:
-            return  # the resident said it
-        try:
-            home = HomeSettings.model_validate(place)
-        except ValidationError as err:
-            log.warning("Home Assistant's place isn't usable", why=str(err))
-            return
-        zone = ZoneInfo(home.time_zone or "UTC")
-        self.engine.pipeline.calendar = Calendar(zone, home.latitude, home.longitude)
 
     def _settle_soon(self) -> None:
         """Commit what has been taken, once for all that comes in this turn of the loop."""

@@ -29,6 +29,7 @@ from agent.suggestions import (
     Weighed,
 )
 from agent.ticker import Ticker
+from devices.context import Calendar
 from devices.events import Source, StateChange, Tick, utc
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ class Engine:
         self._seq = store.last_seq
         self._snapshot_seq = 0
         self._policy_revision = self._runs_revision = 0
+        self._zone: str | None = None  # in which the pipeline has learned
         self._batch = Batch()
         self._outputs: list[Output] = []
         self._at: datetime | None = None
@@ -77,6 +79,7 @@ class Engine:
 
     def take(self, event: StateChange | Request) -> None:
         """Step one event, and the ticks that were due before it."""
+        self._zone = self._zone or self.pipeline.calendar.zone.key
         if isinstance(event, StateChange):
             news = self._is_news(event)
             self.advance(event.received_at, logged=news)
@@ -208,6 +211,16 @@ class Engine:
         self._seq += 1
         return self._seq
 
+    def locate(self, calendar: Calendar) -> None:
+        """Go by another clock and sun from now on. What was learned by the old one is so until a restart."""
+        self.pipeline.calendar = calendar
+        if self._zone not in {None, calendar.zone.key}:
+            log.warning(
+                "the home is in another time zone than was thought; restart Inkling to learn its past again",
+                learned_in=self._zone,
+                zone=calendar.zone.key,
+            )
+
     # -- restart ----------------------------------------------------------------------------------
 
     def snapshot(self, at: datetime) -> None:
@@ -223,6 +236,7 @@ class Engine:
             "version": SNAPSHOT_VERSION,
             "pipeline": self.pipeline.to_dict(),
             "ticked": self.ticker.last and self.ticker.last.isoformat(),
+            "zone": self._zone or self.pipeline.calendar.zone.key,
         }
         self.store.save_snapshot(self._seq, body, at)
         self._snapshot_seq = self._seq
@@ -233,11 +247,17 @@ class Engine:
         return self._seq - self._snapshot_seq >= SNAPSHOT_EVENTS
 
     def restore(self, progress: Callable[[int], None] | None = None) -> int:
-        """Load the newest snapshot and replay what came after it; return how many inputs were replayed."""
-        after = 0
+        """Load the newest snapshot and replay what came after it; return how many inputs were replayed.
+
+        A snapshot of another form is learned again, and so is one of another time zone.
+        """
+        after, zone = 0, self.pipeline.calendar.zone.key
         snapshot = self.store.load_snapshot()
         if snapshot is not None and snapshot[1].get("version") != SNAPSHOT_VERSION:
             log.info("what was learned is of another release: learning it again from the log")
+        elif snapshot is not None and snapshot[1].get("zone", zone) != zone:
+            was = snapshot[1]["zone"]
+            log.warning("what was learned is in another time zone: learning it again", was=was, zone=zone)
         elif snapshot is not None:
             after, body = snapshot
             self.pipeline.load(body["pipeline"])
@@ -247,6 +267,7 @@ class Engine:
         again = snapshot is not None and not after  # what was imported comes again, too
         replayed = self.replay(self._asked(inputs) if again else inputs, progress)
         self._seq = self.store.last_seq
+        self._zone = zone if self._seq else None
         self._say_goals()
         return replayed
 
@@ -259,6 +280,7 @@ class Engine:
         count = self.replay(self._asked(self.store.by_time()), progress)
         self.ticker.max_gap = gap
         self._seq = self.store.last_seq
+        self._zone = self.pipeline.calendar.zone.key
         self._say_goals()
         self.commit()
         return count

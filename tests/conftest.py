@@ -14,6 +14,12 @@ from tests.certificates import make_certificates
 from tests.daemon import DaemonProcess, MakeDaemon
 
 
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be in UTC wherever the test runs: without settings, a home is where its machine is."""
+    monkeypatch.setenv("TZ", "UTC")
+
+
 class MakeBroker(Protocol):
     """Starts a broker that ends with the test: mosquitto or amqtt where `kind` doesn't say which."""
 

@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 OWN_USER, CLOUD_USER = "user-own", "user-content"
 WHEN = "2026-03-01T18:00:00+00:00"
 TOKEN = "right"
+PLACE = {"latitude": 52.5, "longitude": 13.4, "time_zone": "Europe/Berlin"}
 Ids = tuple[str, str | None, str | None]  # context, parent, user
 NOBODY: Ids = ("c", None, None)
 
@@ -28,6 +29,7 @@ class FakeHomeAssistant:
         self.tls = tls
         self.states: dict[str, dict[str, Any]] = {}
         self.registry: list[dict[str, Any]] = []
+        self.config: dict[str, Any] = {"version": "2026.11.0", **PLACE}
         self.tokens = {TOKEN}
         self.admin = True
         self.mute = False  # reads, but answers nothing more
@@ -125,6 +127,8 @@ class FakeHomeAssistant:
         if parts.path.startswith("/api/history/period/"):
             wanted = parse_qs(parts.query, keep_blank_values=True)["filter_entity_id"][0].split(",")
             return _answer(200, "OK", [group for group in self.history if group[0]["entity_id"] in wanted])
+        if parts.path == "/api/config":
+            return _answer(200, "OK", self.config)
         return _answer(404, "Not Found", {"message": "Entity not found."})
 
     async def _connection(self, connection: ServerConnection) -> None:
@@ -173,8 +177,7 @@ class FakeHomeAssistant:
                     {"id": CLOUD_USER, "system_generated": True},
                 ]
             case "get_config":
-                place = {"latitude": 52.5, "longitude": 13.4, "time_zone": "Europe/Berlin"}
-                return {"version": "2026.11.0", **place}
+                return self.config
             case "config/entity_registry/list":
                 return self.registry
             case "get_states":
