@@ -53,6 +53,7 @@ class PolicyConfig:
     trial: bool = False  # routines and goals count as accepted, to ask each time (a backtest)
 
 
+_NOT_AS_USUAL: Final = frozenset({HomeMode.VACATION, HomeMode.GUEST})
 _STEPS: Final = {
     Verdict.REJECTED: TIGHTEN,
     Verdict.UNDONE: TIGHTEN,
@@ -97,7 +98,7 @@ class Policy:
     @property
     def may_learn(self) -> bool:
         """Whether what happens now is worth learning: not on holiday, not with guests, not switched off."""
-        return self.learning and self.mode not in {HomeMode.VACATION, HomeMode.GUEST}
+        return self.learning and self.mode not in _NOT_AS_USUAL
 
     def decide(self, hunch: Hunch, at: datetime, severity: Severity) -> tuple[Decision, str]:
         """Return what becomes of a hunch, and why in a word. Pure."""

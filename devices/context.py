@@ -148,9 +148,9 @@ class OccupancyTracker:
         elif domain == "device_tracker":
             self._trackers[change.entity_id] = new
         elif change.trains:
-            self._activity(change)
+            self._activity(change, domain)
 
-    def _activity(self, change: StateChange) -> None:
+    def _activity(self, change: StateChange, domain: str) -> None:
         kind = change.device_class
         if kind in _INDOOR_SIGNS:
             self._last_motion = self._last_activity = change.changed_at
@@ -160,7 +160,7 @@ class OccupancyTracker:
                 self._moving.discard(change.entity_id)
         elif kind in _DOORS:
             self._last_door = self._last_activity = change.changed_at
-        elif change.by_resident and change.domain not in {"sensor", "number"}:
+        elif change.by_resident and domain not in {"sensor", "number"}:
             self._last_activity = change.changed_at
 
     def occupancy(self, at: datetime, local: datetime) -> Occupancy:

@@ -120,19 +120,20 @@ class HomeState:
                 change.new, change.changed_at, change.received_at, change.attributes, change.origin
             )
             return change
-        old = known.state
-        if change.received_at < known.seen_at and change.received_at < known.since:
-            known.since = change.received_at  # our clock was set back: what is so now began in its past
-        late = change.changed_at < known.since and change.received_at >= known.seen_at
-        if change.new != old and (late or (known.left and (change.changed_at, change.new) in known.left)):
-            return _with_old(change, change.new)
-        known.seen_at = change.received_at
-        if change.attributes and change.attributes is not known.attributes:
+        old, new, received_at = known.state, change.new, change.received_at
+        if received_at < known.seen_at and received_at < known.since:
+            known.since = received_at  # our clock was set back: what is so now began in its past
+        if new != old:
+            late = change.changed_at < known.since and received_at >= known.seen_at
+            if late or (known.left and (change.changed_at, new) in known.left):
+                return _with_old(change, new)
+        known.seen_at = received_at
+        if change.attributes is not known.attributes and change.attributes:
             known.describe(change.attributes)
-        if change.new in NOT_A_STATE:
-            if change.new != old:
+        if new in NOT_A_STATE:
+            if new != old:
                 known.lose(change)
-        elif change.new != old:
+        elif new != old:
             old = known.enter(change)
         elif change.retained and change.changed_at < known.since:
             known.since = change.changed_at  # a source that knows for how long it has been so

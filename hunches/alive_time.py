@@ -77,7 +77,10 @@ class AliveTime:
         return self._heard_s + self._since_last(at)
 
     def _since_last(self, at: float) -> float:
-        return 0.0 if self._last is None else min(_LONGEST_REST_S, max(0.0, at - self._last))
+        rest = 0.0 if self._last is None else at - self._last
+        if rest <= 0.0:
+            return 0.0
+        return rest if rest < _LONGEST_REST_S else _LONGEST_REST_S
 
     def report(self, entity_id: str, at: float, *, people: bool) -> None:
         """Count a report in the present slot."""

@@ -87,9 +87,9 @@ class Heard:
 
     def again(self, at: float) -> None:
         """Take note of another change."""
-        gap = abs(at - self.at)
+        gap, covered = abs(at - self.at), self.covered
         for i, lag_s in enumerate(_LAGS_S):
-            self.covered[i] += gap if gap < lag_s else lag_s
+            covered[i] += gap if gap < lag_s else lag_s
         self.at = at
 
 
@@ -147,6 +147,7 @@ class Company:
         self.indifference = indifference
         self.trust = trust
         self.half_life_days = half_life_days
+        self._long_s = 4 * half_life_days * _DAY_S
         self._first: float | None = None
         self._heard: dict[str, Heard] = {}  # the latest last
         self._around: dict[str, Around] = {}
@@ -228,7 +229,7 @@ class Company:
         """Take note of a change of any entity."""
         if self._first is None or at < self._first:
             self._first = at
-        elif at - self._first > 4 * self.half_life_days * _DAY_S:
+        elif at - self._first > self._long_s:
             self._first += (at - self._first) / 2  # the older half counts half
             for one in self._heard.values():
                 one.covered = [seconds / 2 for seconds in one.covered]

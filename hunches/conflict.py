@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from math import log10
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from devices.context import Context, Occupancy
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
@@ -17,7 +18,9 @@ from hunches.avoidance import Meetings
 from hunches.costates import DAY_S
 from hunches.detector import Clear, Finding, Hunch
 from hunches.pairs import GRACE_S, Pairs
-from hunches.roles import DOMAINS, HOUSEHOLD, Role, matters, role_of
+from hunches.roles import HOUSEHOLD, Role, matters, role_of
+
+_AGENT: Final = Origin.AGENT  # looked up once: asked at every change
 
 
 @dataclass(slots=True)
@@ -220,8 +223,8 @@ class Conflict:
                 self._follow_household(at, home, context)
             if self._heap and self._heap[0][0] <= at:
                 self._advance(at, home, context)
-        elif event.entity_id.startswith(DOMAINS):
-            self._follow(event, home, context)
+        elif event.new not in NOT_A_STATE and (role := _role(event.entity_id, home)) is not None:
+            self._follow(event, role, home, context)
         if self._raised:
             for entity_id, _ in list(self._over(home, context)):
                 del self._raised[entity_id]
@@ -246,11 +249,8 @@ class Conflict:
         if self._household.value in HOUSEHOLD:
             self._begin(self._household.value, self._household.value, at)
 
-    def _follow(self, change: StateChange, home: HomeState, context: Context) -> None:
+    def _follow(self, change: StateChange, role: Role, home: HomeState, context: Context) -> None:
         entity_id, at = change.entity_id, change.changed_at.timestamp()
-        role = _role(entity_id, home)
-        if role is None or change.new in NOT_A_STATE:
-            return
         if entity_id not in self._pairs:
             self._pairs.add(entity_id, at)
         if change.new in role.active:
@@ -260,7 +260,7 @@ class Conflict:
                 self._begin(entity_id, change.new, at)
             return
         stay = self._end(entity_id)
-        if stay is not None and change.trains and change.origin is not Origin.AGENT:
+        if stay is not None and change.origin is not _AGENT and change.trains:
             self._learn(entity_id, at - stay.since, at, home, context)
 
     def _begin(self, who: str, state: str, at: float) -> None:
@@ -331,9 +331,12 @@ class Conflict:
 
 
 def _role(who: str, home: HomeState) -> Role | None:
-    if who in HOUSEHOLD:
-        return HOUSEHOLD[who]
-    return role_of(who.partition(".")[0], home.device_class(who))
+    return HOUSEHOLD[who] if who in HOUSEHOLD else _role_of(who, home.device_class(who))
+
+
+@lru_cache(maxsize=4096)
+def _role_of(entity_id: str, device_class: str | None) -> Role | None:
+    return role_of(entity_id.partition(".")[0], device_class)
 
 
 def _words(who: str, home: HomeState) -> str:

@@ -64,11 +64,13 @@ class DailyTimes:
 
     def mark(self, day: int, hour: float) -> bool:
         """Note that it happened at an hour of a calendar day (a running number); return if that is new."""
-        if day not in self.masks:
+        slot, before = 1 << slot_of(hour), self.masks.get(day, 0)
+        if before & slot:
+            return False
+        if not before:
             self.masks = {d: m for d, m in self.masks.items() if day - DAYS <= d <= day + DAYS}
-        before = self.masks.get(day, 0)
-        self.masks[day] = before | 1 << slot_of(hour)
-        return self.masks[day] != before
+        self.masks[day] = before | slot
+        return True
 
     def of(self, day: int, starts: int) -> int:
         """Return the slots of a day that starts at an hour."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
 from heapq import heapify, heappop, heappush
 from math import inf, log10
 from typing import Any, ClassVar, Final
 
-from devices.context import Context
+from devices.context import Context, Daypart, Occupancy
 from devices.events import NOT_A_STATE, Origin, StateChange, Tick
 from devices.state import HomeState
 from devices.wording import clip, duration, name_of
@@ -20,6 +21,7 @@ from hunches.stays import DAY_S, Stays, share_tails
 _NEVER_S: Final = 400 * DAY_S
 _RESOLUTION_S: Final = 30.0  # of the due time; a tick is a minute
 _ALARM_P: Final = 0.001  # that an alarm of which little is known means nothing
+_AGENT: Final = Origin.AGENT  # looked up once: asked at every change
 
 
 @dataclass(slots=True)
@@ -224,7 +226,7 @@ class Dwell:
             if change.new == stay.state:
                 return
             del self._now[entity_id]
-            if change.trains and change.origin is not Origin.AGENT and at >= stay.entered:
+            if change.origin is not _AGENT and at >= stay.entered and change.trains:
                 self._learn(entity_id, stay, at, home)
         kind = _kind(entity_id, home)
         if kind is None or change.new not in kind.active:
@@ -340,10 +342,19 @@ class Dwell:
 
 
 def _kind(entity_id: str, home: HomeState) -> Kind | None:
-    domain, device_class = entity_id.partition(".")[0], home.device_class(entity_id)
+    return _kind_of(entity_id, home.device_class(entity_id))
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(entity_id: str, device_class: str | None) -> Kind | None:
+    domain = entity_id.partition(".")[0]
     return kind_of(domain, device_class) or alarm_of(domain, device_class)
 
 
 def _where(context: Context) -> str:
-    day = "weekend" if context.weekend else "weekday"
-    return f"{context.daypart}|{day}|{context.occupancy}"
+    return _path(context.daypart, "weekend" if context.weekend else "weekday", context.occupancy)
+
+
+@cache
+def _path(daypart: Daypart, day: str, occupancy: Occupancy) -> str:
+    return f"{daypart}|{day}|{occupancy}"

@@ -58,7 +58,10 @@ class HomeDays:
         if day not in self._active:
             self._active = {d: s for d, s in self._active.items() if day - DAYS <= d <= day + DAYS}
             self._active[day] = [0] * SLOTS
-        if self.on.setdefault(entity_id, DailyTimes()).mark(day, hour):
+        times = self.on.get(entity_id)
+        if times is None:
+            times = self.on[entity_id] = DailyTimes()
+        if times.mark(day, hour):
             self._active[day][slot_of(hour)] += 1
 
     def mark_rest(self, entity_id: str, local: datetime) -> None:

@@ -72,10 +72,12 @@ class HourProfile:
 
     def density(self, background: Sequence[float] | None = None) -> list[float]:
         """Return the probability of each half hour; they add up to one."""
-        total = self.n + self.backing
+        backing = self.backing
+        total = self.n + backing
         if background is None:
-            return [(s + self.backing / BINS) / total for s in self._smooth]
-        return [(s + self.backing * f) / total for s, f in zip(self._smooth, background, strict=True)]
+            uniform = backing / BINS
+            return [(s + uniform) / total for s in self._smooth]
+        return [(s + backing * f) / total for s, f in zip(self._smooth, background, strict=True)]
 
     def tail(self, hour: float, background: Sequence[float] | None = None) -> float:
         """Return the probability of a half hour as unlikely as the one of `hour`, or less likely."""

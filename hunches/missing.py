@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from math import inf, log10
 from typing import Any, ClassVar, Final
 
@@ -338,9 +339,14 @@ def _is_weekend(day: int) -> bool:
 
 
 def _kind(entity_id: str, home: HomeState) -> Kind | None:
+    return _kind_of(entity_id, home.device_class(entity_id))
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(entity_id: str, device_class: str | None) -> Kind | None:
     if entity_id.startswith("light."):
         return None  # whether a lamp is wanted is up to the evening
-    return kind_of(entity_id.partition(".")[0], home.device_class(entity_id))
+    return kind_of(entity_id.partition(".")[0], device_class)
 
 
 def _is_door(entity_id: str, home: HomeState) -> bool:

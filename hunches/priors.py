@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 
@@ -87,6 +88,7 @@ ACTIVE_STATES: Final = frozenset[str]().union(
 )
 
 
+@lru_cache(maxsize=1024)  # classes come from outside
 def kind_of(domain: str, device_class: str | None) -> Kind | None:
     """Return the kind of a device, or None where neither dwell nor hour means anything.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from devices.context import Occupancy
@@ -38,9 +39,6 @@ HOUSEHOLD: Final[Mapping[str, Role]] = {
     o.value: Role(o.value, frozenset({o.value}), words)
     for o, words in ((Occupancy.AWAY, "nobody is home"), (Occupancy.ASLEEP, "everybody is asleep"))
 }
-DOMAINS: Final = tuple(f"{d}." for d in (*_BY_DOMAIN, "binary_sensor", "climate", "water_heater"))
-"""Beginnings of the entity ids of all that can have a role."""
-
 _PRIORS: Final[Mapping[str, Mapping[str, float]]] = {
     "away": {
         "light": 0.9, "media_player": 0.9, "switch": 0.5, "fan": 0.5, "humidifier": 0.4, "climate": 0.3,
@@ -56,24 +54,13 @@ _UNLINKED: Final = 0.01
 """The same for pairs that don't."""
 
 
+@lru_cache(maxsize=1024)  # classes come from outside
 def role_of(domain: str, device_class: str | None) -> Role | None:
     """Return the role of a kind of device, or None where its state says nothing about others.
 
     >>> role_of("binary_sensor", "window").name, role_of("binary_sensor", None)
     ('opening', None)
     """
-    key = (domain, device_class)
-    if key not in _ROLES:
-        if len(_ROLES) > 1000:  # classes come from outside
-            _ROLES.clear()
-        _ROLES[key] = _role(domain, device_class)
-    return _ROLES[key]
-
-
-_ROLES: dict[tuple[str, str | None], Role | None] = {}
-
-
-def _role(domain: str, device_class: str | None) -> Role | None:
     if domain in {"climate", "water_heater"}:
         return _CONDITIONING
     name = _BY_CLASS.get(device_class or "") if domain == "binary_sensor" else _BY_DOMAIN.get(domain)

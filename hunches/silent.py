@@ -32,6 +32,7 @@ _USED: Final = frozenset(
      "running", "volume", "volume_flow_rate", "water", "window"}
 )  # fmt: skip
 """Device classes that say the same as long as nobody uses the thing."""
+_BATTERY: Final = "battery"
 _SILENT: Final = "silent"
 _UNAVAILABLE: Final = "unavailable"
 _LOW: Final = "low battery"
@@ -119,8 +120,10 @@ class Silent:
         if event.entity_id in self._said:
             why = self._settled(event.entity_id, home)
             return (Clear(self.name, event.entity_id, why),) if why else ()
-        level = _battery_level(event, home.device_class(event.entity_id))
-        if level is None or level > self.low or event.new in NOT_A_STATE:
+        if home.device_class(event.entity_id) != _BATTERY or event.new in NOT_A_STATE:
+            return ()
+        level = level_of(event.new, event.domain)
+        if level is None or level > self.low:
             return ()
         return (self._empty_hunch(event, level, home),)
 
@@ -219,10 +222,12 @@ class Silent:
                 self._unsay(entity_id, at)
             if self._heap and self._heap[0][0] <= at:
                 self._look(at, home, context)
-            self._pass_time(at, context)
+            if not self._silences.is_now(at):
+                self._pass_time(at, context)
             return
         at = event.received_at.timestamp()
-        self._pass_time(at, context)
+        if not self._silences.is_now(at):
+            self._pass_time(at, context)
         if event.new in NOT_A_STATE:
             if event.old is not None and event.old not in NOT_A_STATE and not event.retained:
                 self._outages.begin(event.entity_id, at)
@@ -234,20 +239,21 @@ class Silent:
             self._report(event, at, home)
 
     def _report(self, change: StateChange, at: float, home: HomeState) -> None:
-        entity_id, device_class = change.entity_id, home.device_class(change.entity_id)
-        level = _battery_level(change, device_class)
-        if level is not None:
-            if entity_id not in self._said and level <= self.low:
-                self._said[entity_id] = _LOW
-            if entity_id not in self._batteries:
-                self._batteries[entity_id] = Battery()
-            self._batteries[entity_id].learn_one(level, at / _DAY_S)
-        if change.domain not in _SPEAKS_UP or device_class in _USED:
+        entity_id, domain, device_class = change.entity_id, change.domain, home.device_class(change.entity_id)
+        if device_class == _BATTERY and (level := level_of(change.new, domain)) is not None:
+            self._learn_level(entity_id, level, at)
+        if domain not in _SPEAKS_UP or device_class in _USED:
             return
-        people = kind_of(change.domain, device_class) is not None
-        self._silences.report(entity_id, at, people=people)
+        self._silences.report(entity_id, at, people=kind_of(domain, device_class) is not None)
         if entity_id in self._said and self._settled(entity_id, home):
             self._unsay(entity_id, at)
+
+    def _learn_level(self, entity_id: str, level: float, at: float) -> None:
+        if entity_id not in self._said and level <= self.low:
+            self._said[entity_id] = _LOW
+        if entity_id not in self._batteries:
+            self._batteries[entity_id] = Battery()
+        self._batteries[entity_id].learn_one(level, at / _DAY_S)
 
     def _unsay(self, entity_id: str, at: float) -> None:
         if self._said.pop(entity_id) == _UNAVAILABLE:
@@ -258,8 +264,6 @@ class Silent:
     def _pass_time(self, at: float, context: Context) -> None:
         if self._first is None:
             self._first = at
-        if self._silences.is_now(at):
-            return
         for entity_id in self._silences.advance(at, context.local.hour):
             self._queue(self._silences[entity_id].first + self.patience_s, _SILENT, entity_id)
 
@@ -345,7 +349,3 @@ def _carry(found: dict[str, Any], old: str, new: str) -> None:
 def _is_out(entity_id: str, home: HomeState) -> bool:
     known = home.get(entity_id)
     return known is not None and known.state in NOT_A_STATE
-
-
-def _battery_level(change: StateChange, device_class: str | None) -> float | None:
-    return level_of(change.new, change.domain) if device_class == "battery" else None

@@ -75,11 +75,11 @@ class Stays:
     def learn_one(self, seconds: float, where: str, at: float, *, stray: bool = False) -> None:
         """Count a stay that ended at a time (epoch seconds)."""
         self._follow_trend(seconds, at)
-        b, day = bin_of(seconds), at / DAY_S
+        b, day, contexts = bin_of(seconds), at / DAY_S, self._contexts
         for key in ("", where.partition("|")[0], where):
-            known = self._contexts.get(key)
+            known = contexts.get(key)
             if known is None:
-                known = self._contexts[key] = Survival(half_life_days=self.half_life_days)
+                known = contexts[key] = Survival(half_life_days=self.half_life_days)
             known.learn_bin(b, day)
         self.count += 1
         kept = self.strays if stray else self.longest

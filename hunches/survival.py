@@ -81,7 +81,8 @@ class Survival:
         elif day - self._day >= 1.0:
             self.fade(0.5 ** ((day - self._day) / self.half_life_days))
             self._day = day
-        self.bins[b] = self.bins.get(b, 0.0) + 1.0
+        bins = self.bins
+        bins[b] = bins.get(b, 0.0) + 1.0
         self.n += 1.0
         self._evidence = self._tail = None
 

@@ -149,8 +149,8 @@ class Timing:
         return seen.surprise - log10(share) if seen.surprise > 0.0 and share <= _USUAL else 0.0
 
     def _activated(self, change: StateChange, home: HomeState) -> Kind | None:
-        """Return the kind of an entity that a person may just have activated."""
-        if change.new not in ACTIVE_STATES or not change.trains or change.origin in _NOT_PEOPLE:
+        """Return the kind of an entity that has just been activated."""
+        if change.new not in ACTIVE_STATES or not change.trains:
             return None
         known = home.get(change.entity_id)
         kind = kind_of(change.domain, known.device_class if known else change.device_class)

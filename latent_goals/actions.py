@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
-from devices.events import NOT_A_STATE, StateChange
+from devices.events import NOT_A_STATE, StateChange, device_class_of
 from devices.values import BINARY_CLASSES, guess_class
 
 DIM: Final = "dim"
@@ -47,14 +48,16 @@ def verb_of(entity_id: str, state: str, attributes: Mapping[str, Any]) -> str | 
     if state in NOT_A_STATE or len(state) > 32:
         return None
     domain = entity_id.partition(".")[0]
+    verbs = _VERBS.get(domain)
+    if verbs is not None:
+        verb = verbs.get(state)
+        dimmed = verb == "on" and domain == "light" and level_of(attributes) < _DIM_BELOW
+        return DIM if dimmed else verb
     if domain == "person":
         return "home" if state == "home" else "not_home"
     if domain in {"climate", "alarm_control_panel"}:
         return None if state in {"arming", "pending", "disarming", "triggered"} else state
-    verb = _VERBS.get(domain, {}).get(state)
-    if verb == "on" and domain == "light" and level_of(attributes) < _DIM_BELOW:
-        return DIM
-    return verb
+    return None
 
 
 def level_of(attributes: Mapping[str, Any]) -> float:
@@ -69,9 +72,12 @@ def class_of(entity_id: str, attributes: Mapping[str, Any]) -> str:
     >>> class_of("binary_sensor.front_door_contact", {}), class_of("binary_sensor.v17", {})
     ('door', '')
     """
-    value = attributes.get("device_class")
-    if isinstance(value, str):
-        return value
+    told = device_class_of(attributes)
+    return _guessed_class(entity_id) if told is None else told
+
+
+@lru_cache(maxsize=4096)
+def _guessed_class(entity_id: str) -> str:
     if not entity_id.startswith("binary_sensor."):
         return ""
     guess = guess_class(entity_id.partition(".")[2])
@@ -91,9 +97,14 @@ def can_be_first(entity_id: str, attributes: Mapping[str, Any]) -> bool:
 
     Movement isn't: it comes before everything, and implies nothing.
     """
+    return _can_be_first(entity_id, device_class_of(attributes))
+
+
+@lru_cache(maxsize=4096)
+def _can_be_first(entity_id: str, device_class: str | None) -> bool:
     domain = entity_id.partition(".")[0]
     if domain == "binary_sensor":
-        kind = class_of(entity_id, attributes)
+        kind = _guessed_class(entity_id) if device_class is None else device_class
         return not kind or kind in _OPENINGS
     return domain in FOLLOW_UPS or domain == "person"  # a person goes by its trackers
 

@@ -142,8 +142,9 @@ class Goals:
         """Whether something may follow from it: a resident did it, just now."""
         if event.retained or event.origin in _NOT_PEOPLE:
             return False
-        sensed = not can_follow(event.entity_id)  # doors and people don't move by themselves
-        return event.by_resident or sensed or self.include_unknown
+        if event.by_resident or self.include_unknown:
+            return True
+        return not can_follow(event.entity_id)  # doors and people don't move by themselves
 
     # -- learning ---------------------------------------------------------------------------------
 

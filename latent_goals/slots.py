@@ -95,7 +95,10 @@ def value_of(entity_id: str, attributes: Mapping[str, Any]) -> float | str | Non
     >>> value_of("light.hall", {"brightness": 64}), value_of("switch.iron", {"brightness": 64})
     (64.0, None)
     """
-    value = attributes.get(attribute_of(entity_id) or "")
+    name = attribute_of(entity_id)
+    value = attributes.get(name) if name is not None else None
+    if value is None:
+        return None  # the usual case
     if isinstance(value, str):
         return value[:64]
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from devices.context import Context
@@ -134,4 +134,5 @@ def weekend(at: int) -> bool:
 
 def on_the_clock(at: datetime, context: Context) -> int:
     """Return a moment as seconds on the home's clock, in which a day has 86,400 of them."""
-    return int(at.timestamp() + (context.local.utcoffset() or timedelta()).total_seconds())
+    offset = context.local.utcoffset()
+    return int(at.timestamp()) + (int(offset.total_seconds()) if offset else 0)
