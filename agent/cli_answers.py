@@ -242,12 +242,16 @@ def goal_effects(store: Store) -> Mapping[str, Any]:
 
 def answer_rows(known: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """Return what answers have taught about a goal, as (what, value) for people."""
-    if not known or not known["shown"]:
+    if not known:
         return []
+    silent = known.get("not_asked")
+    last = [("not asked", f"{silent['why']} ({silent['at']})")] if silent else []
+    if not known["shown"]:
+        return last
     answers = ", ".join(f"{n} x {outcome}" for outcome, n in known["answers"].items()) or "none yet"
     rows = [("shown", f"{known['shown']} times; answers: {answers}")]
     rows += [("worse than silence", f"with a probability of {known['p_worse_than_silence']:.2f}")]
-    return [*rows, ("quiet because", known["why"])] if known["quiet"] else rows
+    return [*rows, *([("quiet because", known["why"])] if known["quiet"] else []), *last]
 
 
 def effect_rows(effects: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -68,7 +68,7 @@ class Engine:
         self.events = 0  # state changes taken since the start
         self._seq = store.last_seq
         self._snapshot_seq = 0
-        self._policy_revision = self._runs_revision = 0
+        self._policy_revision = self._runs_revision = self._goals_revision = 0
         self._zone: str | None = None  # in which the pipeline has learned
         self._batch = Batch()
         self._outputs: list[Output] = []
@@ -128,6 +128,8 @@ class Engine:
         if self.pipeline.policy.revision != self._policy_revision:
             self._policy_revision = self.pipeline.policy.revision
             self.keep(Setting("*", POLICY, self.pipeline.policy.to_dict()))
+        if self.pipeline.goals.revision != self._goals_revision:
+            self._goals_revision = self.pipeline.goals.revision
             self.keep(Setting("*", GOALS, self.pipeline.goals.effects()))
         if self.pipeline.routines.corrected.revision != self._runs_revision:
             self._runs_revision = self.pipeline.routines.corrected.revision

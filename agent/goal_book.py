@@ -27,7 +27,7 @@ from devices.context import Context
 from devices.events import StateChange, Tick
 from devices.state import HomeState
 from latent_goals.bandit import GoalBandit
-from latent_goals.decision import Decision, Outcome
+from latent_goals.decision import Decision, Outcome, Reason
 from latent_goals.goal import Finding, Implied, Proposed, Withdrawn
 from latent_goals.goals import Goals
 
@@ -50,7 +50,7 @@ class GoalBook:
     trial (a backtest) nobody answers, so every one shows and nothing is learned of it. Chance is drawn from
     the occasion, so that a replay decides alike.
 
-    Memory: the goals that were learned, and the last 200 decisions.
+    Memory: the goals that were learned, the last 200 decisions to show, and one note a goal.
     """
 
     def __init__(
@@ -62,7 +62,9 @@ class GoalBook:
         self.policy = policy
         self.moments = moments
         self.bandit = GoalBandit()
+        self.revision = 0  # counts what `effects` would tell anew
         self._shown: dict[str, _Shown] = {}  # suggestion ->
+        self._not_asked: dict[str, dict[str, str]] = {}  # goal -> when it began last and wasn't offered, why
 
     def step(self, event: StateChange | Tick, context: Context) -> list[Output]:
         """Return what an action implies, or what a tick has established."""
@@ -81,6 +83,7 @@ class GoalBook:
             return self._implied(finding, at, context)
         if isinstance(finding, Withdrawn):
             return self._withdrawn(finding, at)
+        self.revision += 1
         if isinstance(finding, Proposed):
             news = GoalNews(finding.goal.id, Standing.PROPOSED, finding.goal.to_dict(), at)
             trial = self.policy.config.trial and self.policy.may_ask(at)
@@ -99,10 +102,30 @@ class GoalBook:
             )  # its id, which holds the first entity, stays
             return [Update(alive.suggestion)]
         if not self.policy.may_offer([a.entity_id for a in finding.actions], at):
-            return []
+            return self._not_now(finding, context, "the settings, or the mode, don't allow it")
         if self.policy.deliver_at(at, context, Severity.INFO) > at and not self.policy.config.trial:
-            return []  # a goal is about now, and the residents want quiet
+            return self._not_now(finding, context, "it was in the quiet hours")  # a goal is about now
         return self._weighed(finding, at, context)
+
+    def _not_now(self, finding: Implied, context: Context, why: str) -> list[Output]:
+        """Remember why the residents weren't asked."""
+        self.revision += 1
+        self._not_asked.pop(finding.goal.id, None)
+        self._not_asked[finding.goal.id] = {"at": f"{context.local:%Y-%m-%d %H:%M}", "why": why}
+        while len(self._not_asked) > _MOST:
+            del self._not_asked[next(iter(self._not_asked))]
+        return []
+
+    def _why_silent(self, decision: Decision) -> str:
+        if decision.reason is Reason.WAITING:
+            return "earlier questions have no answer yet"
+        if decision.reason is Reason.SUPPRESSED:
+            return "it is worse than silence, so far"
+        moment = self.moments.why(decision.x) if decision.cost > 0.0 else ""
+        if decision.reason is Reason.COSTLY:
+            return moment
+        chance = f"it isn't clear yet that it is wanted, so that its chance was {decision.p_show:.0%}"
+        return f"{chance}: {moment}" if moment else chance
 
     def _weighed(self, finding: Implied, at: datetime, context: Context) -> list[Output]:
         features = self.moments.features(at, context)
@@ -114,7 +137,9 @@ class GoalBook:
         shows = decision.show or trial
         weighed = Weighed(finding.goal.id, suggestion.id if shows else None, decision.to_dict(), at)
         if not shows:
-            return [weighed]
+            return [*self._not_now(finding, context, self._why_silent(decision)), weighed]
+        self.revision += 1
+        self._not_asked.pop(finding.goal.id, None)
         if not trial:
             self.bandit.show_one(decision)
         self._shown[suggestion.id] = _Shown(finding.occasion, decision)
@@ -142,19 +167,24 @@ class GoalBook:
         if shown is not None and not self.policy.config.trial:
             self.bandit.learn_one(shown.decision, outcome)
             self.moments.heard(suggestion.id, outcome)
-            self.policy.revision += 1
+            self.revision += 1
 
     def effects(self) -> dict[str, Any]:
         """Return what answers have changed, by goal, for those who ask why it is quiet."""
         told = {shown.decision.arm for shown in self._shown.values()} | set(self.goals.established)
-        return {goal_id: self.bandit.explain(goal_id) for goal_id in sorted(told)}
+        return {
+            goal_id: {**self.bandit.explain(goal_id), "not_asked": self._not_asked.get(goal_id)}
+            for goal_id in sorted(told)
+        }
 
     # -- a past that was only replayed ------------------------------------------------------------
 
     def unasked(self) -> None:
         """Drop what a replay took for answers: in a past that was imported nobody was asked."""
+        self.revision += 1
         self.bandit = GoalBandit()
         self.moments.unasked()
+        self._not_asked.clear()
         self._shown = {i: shown for i, shown in self._shown.items() if i in self.docket.alive}
 
     def unsaid(self, said: Mapping[str, str], at: datetime) -> list[GoalNews]:
@@ -174,10 +204,12 @@ class GoalBook:
 
     def forget(self, entity_id: str) -> None:
         """Drop what was learned about an entity."""
+        self.revision += 1
         self.goals.forget(entity_id)
 
     def rename(self, old: str, new: str) -> None:
         """Carry what was learned over to an entity's new id."""
+        self.revision += 1
         self.goals.rename(old, new)
 
     def to_dict(self) -> dict[str, Any]:
@@ -186,6 +218,7 @@ class GoalBook:
             "goals": self.goals.to_dict(),
             "bandit": self.bandit.to_dict(),
             "shown": {i: [s.occasion, s.decision.to_dict()] for i, s in self._shown.items()},
+            "not_asked": self._not_asked,
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
@@ -193,3 +226,4 @@ class GoalBook:
         self.goals.load(data["goals"])
         self.bandit.load(data["bandit"])
         self._shown = {i: _Shown(o, Decision.from_dict(d)) for i, (o, d) in data["shown"].items()}
+        self._not_asked = dict(data.get("not_asked", {}))

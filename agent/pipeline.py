@@ -71,7 +71,7 @@ class Pipeline:
         self.docket = Docket()
         self.moments = Moments()
         self.triage = Triage(policy, self.docket, self.home, self.moments)
-        self.routines = RoutineBook(self.docket, self.home, policy, self._sun)
+        self.routines = RoutineBook(self.docket, self.home, policy, self.moments, self._sun)
         self.goals = GoalBook(goals or Goals(), self.docket, self.home, policy, self.moments)
         self._household = Occupancy.HOME
         self._context: Context | None = None

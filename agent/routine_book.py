@@ -11,6 +11,7 @@ from datetime import datetime, tzinfo
 from typing import Any, Final
 
 from agent.docket import Docket
+from agent.moments import Moments
 from agent.policy import Policy, is_harmless, may_run_unasked
 from agent.requests import Adopt, Dismiss, Mined
 from agent.routine_corrections import CorrectionBook
@@ -53,7 +54,9 @@ class RoutineBook:
     Memory: the routines that were ever proposed, and the steps that are due.
     """
 
-    def __init__(self, docket: Docket, home: HomeState, policy: Policy, sun: SunTimes) -> None:
+    def __init__(
+        self, docket: Docket, home: HomeState, policy: Policy, moments: Moments, sun: SunTimes
+    ) -> None:
         self.docket = docket
         self.home = home
         self.policy = policy
@@ -61,7 +64,9 @@ class RoutineBook:
         self.corrected = CorrectionBook(docket, home, policy, self.entries)
         self.upkeep = Upkeep(docket, policy, self.entries)
         self.usage = Usage()
-        self._questions = Questions(docket, home, policy, self.entries, self.corrected.corrections)
+        self._questions = Questions(
+            docket, home, policy, self.entries, self.corrected.corrections, moments=moments
+        )
         self._matcher = Matcher((), sun=sun)
         self._steps = Steps(home)
 
@@ -232,7 +237,7 @@ class RoutineBook:
             out += self._watched(self._questions.done_by_hand(event))
         at = event.at if isinstance(event, Tick) else event.received_at
         for firing in self._matcher.step(event, self.home, context):
-            out += self._fire(firing, at)
+            out += self._fire(firing, at, context)
         return out
 
     def _offers(self, at: datetime, context: Context) -> list[Output]:
@@ -243,9 +248,9 @@ class RoutineBook:
         out += self._watched(self.upkeep.rest(at))
         return out if self._waits() else out + self.upkeep.propose(at, context)
 
-    def _fire(self, firing: Firing, at: datetime) -> list[Output]:
+    def _fire(self, firing: Firing, at: datetime, context: Context) -> list[Output]:
         entry = self.entries[firing.routine.id]
-        if not self.policy.may_run(entry.routine):
+        if not self.policy.may_run(entry.routine) or self._questions.spared(entry, at, context):
             return []
         closed = self._watched(self._questions.unanswered(firing.routine.id, at))
         closed += self._close(firing.routine.id, at, "asked anew", Kind.ROUTINE)
@@ -254,7 +259,7 @@ class RoutineBook:
         if not entry.asks:
             commands = self.docket.act(suggestion, self.home, at)
             return [*closed, suggestion, *self.paced(suggestion, commands, at)]
-        self._questions.open[firing.routine.id] = suggestion.id
+        self._questions.ask(suggestion, at, context)
         return [*closed, suggestion]
 
     def paced(self, suggestion: Suggestion, commands: Iterable[Output], at: datetime) -> list[Output]:

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from agent.docket import Docket
+from agent.moments import Moments, outcome_of
 from agent.policy import Policy
 from agent.routine_entry import Entry
 from agent.suggestions import Mode, Output, Status, Suggestion, Verdict
+from devices.context import Context
 from devices.events import StateChange
 from devices.state import HomeState
+from latent_goals.decision import Outcome
 from routines.correction import Corrections
 
 
@@ -27,13 +30,26 @@ class Questions:
         policy: Policy,
         entries: Mapping[str, Entry],
         corrections: Corrections,
+        *,
+        moments: Moments,
     ) -> None:
         self.docket = docket
         self.home = home
         self.policy = policy
         self.entries = entries
         self.corrections = corrections
+        self.moments = moments
         self.open: dict[str, str] = {}  # routine -> its suggestion
+
+    def ask(self, suggestion: Suggestion, at: datetime, context: Context) -> None:
+        """Follow a question that has just been put."""
+        self.open[suggestion.context_key] = suggestion.id
+        self.moments.told(suggestion.id, at, context)
+
+    def spared(self, entry: Entry, at: datetime, context: Context) -> bool:
+        """Whether it isn't asked for once: at this time nobody answers. In a trial nobody could."""
+        asks = entry.asks and not self.policy.config.trial
+        return asks and self.moments.spares(entry.routine.id, at, context)
 
     def judge(self, suggestion: Suggestion, verdict: Verdict, at: datetime) -> list[Output]:
         """Note what became of a question; one that was right wakes a routine that rests."""
@@ -42,6 +58,8 @@ class Questions:
         by_hand = verdict is Verdict.IGNORED and 2 * self._done(suggestion) > len(suggestion.actions)
         if verdict is not Verdict.ACCEPTED:  # else what becomes of the run tells
             self.corrections.asked(suggestion.context_key, by_hand=by_hand)
+        outcome = Outcome.BY_HAND if by_hand else outcome_of(verdict)
+        self.moments.heard(suggestion.id, outcome, suggestion.context_key)
         wanted = by_hand or verdict is Verdict.ACCEPTED
         return self.entries[suggestion.context_key].judged(at, wanted=wanted)
 

@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from agent.assembly import build_pipeline
+from agent.cli_answers import goal_effects
 from agent.engine import GOALS, WEIGHED, Engine
 from agent.goal_wording import implied
 from agent.records import Batch, Document, Setting
@@ -105,6 +106,15 @@ def test_rejected_twice_it_is_quiet_and_every_view_says_why(run: Run, url: str) 
         text = run(*words).stdout
         assert "2 times; answers: 2 x reject" in text
         assert "after 2 showings (2 reject)" in text
+
+
+def test_every_view_says_why_a_goal_was_not_offered(run: Run, url: str) -> None:
+    silent = {"at": "2024-05-06 07:10", "why": "at this hour you answered 1 of 9 questions"}
+    write(url, proposed(effects={**GoalBandit().explain(FILM.id), "not_asked": silent}))
+    for words in (("explain", FILM.id), ("goals", "show", FILM.id)):
+        text = " ".join(run(*words).stdout.split())
+        assert "not asked │ at this hour you answered 1 of 9 questions (2024-05-06 07:10)" in text
+    assert as_json(run("goals", "show", FILM.id, "--json"))["answers"]["not_asked"] == silent
 
 
 def test_what_holds_no_more_is_listed_with_all(run: Run, url: str) -> None:
@@ -205,6 +215,8 @@ def reject(url: str, at: datetime) -> object:
         engine.take(change(tv("snug"), "playing", at))
         engine.commit()
         (suggestion,) = (o for o in said if isinstance(o, Suggestion) and o.kind == "goal")
+        known = goal_effects(store)[suggestion.context_key]
+        assert (known["shown"], known["unanswered"]) == (1, 1), "written down before there is an answer"
         engine.take(Feedback(suggestion.id, Verdict.REJECTED, at + timedelta(minutes=1)))
         engine.commit()
         return engine.pipeline.goals.effects()[suggestion.context_key]["answers"]

@@ -29,6 +29,7 @@ from agent.suggestions import (
     Weighed,
 )
 from devices.events import Origin
+from latent_goals.decision import Outcome
 from latent_goals.goal import Action as Act
 from latent_goals.goal import Finding, Goal, Implied, Pattern, Step
 from latent_goals.goals import Goals
@@ -257,3 +258,41 @@ def test_what_a_replay_has_come_to_is_said_once(learned: str) -> None:
         **dict.fromkeys(p.goals.goals.established, Standing.PROPOSED),
     }
     assert p.goals.unsaid(dict.fromkeys(p.goals.goals.established, "proposed"), at) == []
+
+
+def told_of(p: Pipeline, goal: str) -> dict[str, object]:
+    return p.goals.effects()[goal]  # type: ignore[no-any-return]
+
+
+def test_what_is_known_of_a_goal_changes_with_the_showing_not_only_with_its_answer(learned: str) -> None:
+    p = again(learned)
+    (goal,) = p.goals.goals.established
+    before, revision = told_of(p, goal)["shown"], p.goals.revision
+    begun(p, LATER)
+    assert told_of(p, goal)["shown"] == int(str(before)) + 1
+    assert p.goals.revision > revision, "it is to be written down"
+
+
+def test_a_goal_that_the_settings_forbid_says_so(learned: str) -> None:
+    p = again(learned, exclude_detectors=("goal",))
+    (goal,) = p.goals.goals.established
+    begun(p, LATER)
+    assert told_of(p, goal)["not_asked"] == {
+        "at": "2024-05-30 19:00",  # 24 days and nine hours after the sixth, ten in the morning
+        "why": "the settings, or the mode, don't allow it",
+    }
+
+
+def test_a_goal_at_an_hour_at_which_nobody_answers_is_silent_and_says_why(learned: str) -> None:
+    p = again(learned)
+    (goal,) = p.goals.goals.established
+    for day in range(1, 41):  # questions at this hour are never answered, at noon they always are
+        for answer, hours in ((Outcome.IGNORED, 0), (Outcome.ACCEPTED, 7)):
+            at = tick(LATER - day * DAY - hours * 60).at
+            p.moments.told(f"{answer} {day}", at, p.context(at))
+            p.moments.heard(f"{answer} {day}", answer)
+    assert of(Suggestion, begun(p, LATER)) == []
+    why = told_of(p, goal)["not_asked"]["why"]  # type: ignore[index]
+    assert why.endswith("at this hour you answered 0 of 40 questions")
+    other = again(json.dumps(p.to_dict()))
+    assert told_of(other, goal) == told_of(p, goal)

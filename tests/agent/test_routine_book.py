@@ -39,6 +39,7 @@ from agent.suggestions import (
 )
 from devices.context import Calendar
 from devices.events import Origin
+from latent_goals.decision import Outcome
 from routines.routine import AtSun, AtTime, Evidence, OnState, Routine, Step, SunEvent, Target
 from tests.agent.toys import T0, change, pipeline, tick
 
@@ -345,3 +346,50 @@ def test_in_a_backtest_a_proposal_counts_as_accepted_and_asks() -> None:
     fired = of(Suggestion, door_opens(p, 10))
     assert [(s.kind, s.mode) for s in fired] == [(Kind.ROUTINE, Mode.ASK)] * 2
     assert of(Command, fired) == []
+
+
+# -- when it asks -------------------------------------------------------------------------------------
+
+
+def evenings(p: Pipeline, first: int, days: int, verdict: Verdict | None) -> list[bool]:
+    """Open the door at seven in the evening and answer, or not; return on which days it asked."""
+    asked = []
+    for day in range(first, first + days):
+        minutes = day * 24 * 60 + 9 * 60
+        out = of(Suggestion, door_opens(p, minutes))
+        asked.append(bool(out))
+        if out and verdict is not None:
+            p.step(Feedback(out[0].id, verdict, T0 + timedelta(minutes=minutes + 1)))
+            p.step(change("light.hall", "off", minutes + 5))
+        else:
+            p.step(tick(minutes + 240))
+    return asked
+
+
+def mornings(p: Pipeline, days: int) -> None:
+    """Have other questions answered in the morning."""
+    for day in range(days):
+        at = T0 + timedelta(days=day)
+        p.moments.told(f"other {day}", at, p.context(at))
+        p.moments.heard(f"other {day}", Outcome.ACCEPTED)
+
+
+def test_a_question_that_nobody_answers_at_its_hour_is_left_out_mostly() -> None:
+    p = accepted(home(), mode=Mode.ASK)
+    mornings(p, 12)
+    assert all(evenings(p, 0, 5, None))
+    later = evenings(p, 5, 30, None)
+    assert 4 <= sum(later) <= 15
+    assert evenings(reloaded(p), 35, 8, None) == evenings(p, 35, 8, None)
+
+
+def test_a_question_that_is_answered_goes_on_being_asked() -> None:
+    p = accepted(home(), mode=Mode.ASK)
+    mornings(p, 12)
+    assert all(evenings(p, 0, 20, Verdict.ACCEPTED))
+
+
+def test_in_a_backtest_nobody_answers_and_every_question_is_asked() -> None:
+    p = accepted(home(trial=True), mode=Mode.ASK)
+    mornings(p, 12)
+    assert all(evenings(p, 0, 20, None))
