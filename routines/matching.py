@@ -44,6 +44,8 @@ class Firing:
 
     def horizon_s(self, step: Step) -> float:
         """Return how many seconds after the firing the resident may do a step himself."""
+        if self.routine.is_limit:
+            return step.delay_s  # what is used for longer would have been cut short
         at_cue = isinstance(self.routine.trigger, OnState)
         return (CUE_HORIZON_S if at_cue else CLOCK_HORIZON_S) + 2.0 * step.delay_s
 

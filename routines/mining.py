@@ -17,6 +17,7 @@ from routines.guard import benjamini_hochberg
 from routines.habit import Habit, is_walk, overlap, recollect
 from routines.habits import Habits
 from routines.history import History
+from routines.limits import limits
 from routines.naming import name_of
 from routines.routine import Evidence, OnState, Routine
 from routines.runs import Runs
@@ -33,7 +34,7 @@ LEAST_DAYS: Final = 6
 EARLY: Final = 4.0
 """Wins for each loss that can be believed, without which nothing is offered before days can be held out.
 
-For the answer to a cue, of which there are many to choose from, it takes as many as to run by itself.
+The answer to a cue, of which there are many to choose from, is never offered before.
 """
 
 FALSE_SHARE: Final = 0.01
@@ -183,12 +184,14 @@ class _Miner:
     def choose(self, habits: Sequence[Habit]) -> Iterator[_Tried]:
         """Yield each habit with the trigger that does best."""
         options = [(h, r) for h in habits for r in proposals(self.fit, h) if not self.early or _plain(r)]
+        soon_over = list(limits(self.fit))
+        options += soon_over
         start = self.whole.day_start(self.fit.days[0])
         outcomes = self.test(self.fit, [r for _, r in options], start)
         if not self.early:
             options = [(h, self.conditioned(r, outcomes.get(id(r), []))) for h, r in options]
             outcomes = self.test(self.whole, [r for _, r in options], start)
-        for habit in habits:
+        for habit in [*habits, *(h for h, _ in soon_over)]:
             tried = [
                 _Tried.of(h, r, outcomes.get(id(r), []), self.split, early=self.early)
                 for h, r in options
@@ -247,7 +250,7 @@ class _Miner:
             dates=tuple(dates),
             opportunities=int(tried.learned.wins + tried.learned.losses),
             p=tried.habit.p,
-            q=self.q[id(tried.habit)],
+            q=self.q.get(id(tried.habit), tried.habit.p),
             wins=int(shown.wins),
             losses=int(shown.losses),
             missed=len(missed),
@@ -326,8 +329,10 @@ class _Tried:
     def proven(self) -> bool:
         """Whether it may be offered."""
         won, lost = self.proof.wins, self.proof.losses
+        if self.routine.is_limit and self.pooled.sure <= BY_ITSELF:
+            return False  # to ask would be no help: it has to be right by itself
         if self.early:
-            return self.learned.sure > (EARLY if len(self.habit.items) > 1 else BY_ITSELF)
+            return len(self.habit.items) > 1 and self.learned.sure > EARLY
         return won >= 2 and won >= ASK_FIRST * lost and self.pooled.sure > ASK_FIRST
 
     def rank(self) -> tuple[bool, bool, float]:

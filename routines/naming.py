@@ -35,6 +35,8 @@ def name_of(routine: Routine, names: Mapping[str, str] | None = None) -> str:
     'Kitchen and coffee maker on, weekdays about 06:50'
     >>> name_of(Routine("", OnState("binary_sensor.hall_door", "on"), (Step("light.hall", "on"),)))
     'Hall on when hall door opens'
+    >>> name_of(Routine("", OnState("light.closet", "on"), (Step("light.closet", "off", 120.0),)))
+    'Closet off 2 min after it goes on'
     """
     names = names or {}
     trigger = routine.trigger
@@ -74,6 +76,8 @@ def _when(routine: Routine, names: Mapping[str, str]) -> str:
     if isinstance(trigger, AtSun):
         offset = f"{abs(trigger.offset_min)} min {'before' if trigger.offset_min < 0 else 'after'} "
         return f",{days} {offset if trigger.offset_min else 'at '}{trigger.event.value}"
+    if routine.is_limit:
+        return f" {round(max(s.delay_s for s in routine.steps) / 60)} min after it {_verb(trigger)}"
     cue = f" when {entity_name(trigger.entity_id, names)} {_verb(trigger)}"
     hours = ""
     if conditions.after_min is not None and conditions.before_min is not None:

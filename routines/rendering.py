@@ -6,6 +6,7 @@ The keys are those of before 2024.10 (`trigger`, `platform`, `service`): newer r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import yaml
@@ -36,13 +37,17 @@ def automation_of(routine: Routine) -> dict[str, Any]:
     >>> automation_of(lamp)["action"]
     [{'service': 'light.turn_on', 'target': {'entity_id': 'light.hall'}}]
     """
+    trigger, steps = _trigger(routine), routine.steps
+    if routine.is_limit:  # by the trigger's clock, which begins anew when it has been off meanwhile
+        trigger["for"] = {"seconds": round(max(s.delay_s for s in steps))}
+        steps = tuple(replace(s, delay_s=0.0) for s in steps)
     return {
         "id": automation_id(routine.id),
         "alias": routine.name or f"Inkling {routine.id}",
         "description": description_of(routine),
-        "trigger": [_trigger(routine)],
+        "trigger": [trigger],
         "condition": list(_conditions(routine.conditions)),
-        "action": _actions(routine.steps),
+        "action": _actions(steps),
         "mode": "single",
     }
 

@@ -24,7 +24,8 @@ STEADY: Final = 2.5
 WIDTHS_S: Final = (30.0, 120.0, PAUSES_S[1])
 _STRETCH: Final = 1.6  # around the median length
 _LIKELY: Final = 0.05
-_REST: Final = frozenset({"off", "closed", "locked"})
+REST: Final = frozenset({"off", "closed", "locked"})
+"""What a run ends in."""
 
 
 class Runs:
@@ -77,7 +78,7 @@ class Runs:
             states[item.entity_id].append(item)
         for items in states.values():
             for on, off in ((a, b) for a in items for b in items if a.state != b.state):
-                if on.state in _REST:
+                if on.state in REST:
                     continue
                 if (run := self._run(on, off)) is not None:
                     yield run
