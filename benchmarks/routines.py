@@ -11,7 +11,8 @@ exactly the steps of a habit and its trigger is the habit's cue, one of its step
 30 minutes of the habit's median start. Nulls: any routine is false. Real homes (--data is the folder with
 recordings, or the one above): the first half is mined, the second half replayed; a firing wins if the
 resident takes most of the steps himself in time. "At 8.5" is the largest share of his actions that the best
-routines cover with 8.5 wins a loss. Seeds below 100 were developed on.
+routines cover with 8.5 wins a loss; "bound" is what rules picked in hindsight would. Seeds below 100 were
+developed on.
 """
 
 # ruff: noqa: E402 - see sys.path below
@@ -25,7 +26,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # benchmarks/routines.py would shadow the package
@@ -33,6 +34,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])  # benchmarks/routines.py
 from benchmarks import _routine_homes as homes
 from benchmarks._homes import recording
 from benchmarks._routine_baselines import METHODS, propose
+from benchmarks._routine_bound import bound
 from benchmarks._routine_homes import RoutineHome
 from benchmarks._routine_replay import replay
 from devices.context import Calendar
@@ -175,6 +177,13 @@ def real(folder: Path, methods: Sequence[str], *, verbose: bool) -> list[dict[st
             continue
         home = recording(path)
         half = home.part(home.start, home.middle)
+        if "ours" in methods:
+            best_rules = bound(home)
+            rows.append({"home": name, "method": "bound", **asdict(best_rules)})
+            print(
+                f"{name:12} {'bound':12} in hindsight: {best_rules.both:.2f}, by other devices"
+                f" {best_rules.other:.2f}, by the same {best_rules.own:.2f}"
+            )
         for method in methods:
             found = propose(method, half, Calendar(home.zone), include_unknown=True)
             replayed = replay(home, found)
