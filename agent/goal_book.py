@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
@@ -53,14 +53,21 @@ class GoalBook:
     Memory: the goals that were learned, the last 200 decisions to show, and one note a goal.
     """
 
-    def __init__(
-        self, goals: Goals, docket: Docket, home: HomeState, policy: Policy, moments: Moments
+    def __init__(  # noqa: PLR0917 - one caller
+        self,
+        goals: Goals,
+        docket: Docket,
+        home: HomeState,
+        policy: Policy,
+        moments: Moments,
+        taken: Callable[[str, Collection[tuple[str, str]]], str | None],
     ) -> None:
         self.goals = goals
         self.docket = docket
         self.home = home
         self.policy = policy
         self.moments = moments
+        self.taken = taken  # why no question is needed for states that a thing's use implies, if so
         self.bandit = GoalBandit()
         self.revision = 0  # counts what `effects` would tell anew
         self._shown: dict[str, _Shown] = {}  # suggestion ->
@@ -68,19 +75,20 @@ class GoalBook:
 
     def step(self, event: StateChange | Tick, context: Context) -> list[Output]:
         """Return what an action implies, or what a tick has established."""
-        at = event.at if isinstance(event, Tick) else event.received_at
         out: list[Output] = []
         for finding in self.goals.score_one(event, self.home, context):
-            out += self._consider(finding, at, context)
+            out += self._consider(finding, event, context)
         return out
 
     def learn_one(self, event: StateChange | Tick, context: Context) -> None:
         """Learn from an event."""
         self.goals.learn_one(event, self.home, context)
 
-    def _consider(self, finding: Finding, at: datetime, context: Context) -> list[Output]:
+    def _consider(self, finding: Finding, event: StateChange | Tick, context: Context) -> list[Output]:
+        at = event.at if isinstance(event, Tick) else event.received_at
         if isinstance(finding, Implied):
-            return self._implied(finding, at, context)
+            used = "" if isinstance(event, Tick) else event.entity_id
+            return self._implied(finding, used, at, context)
         if isinstance(finding, Withdrawn):
             return self._withdrawn(finding, at)
         self.revision += 1
@@ -90,7 +98,7 @@ class GoalBook:
             return [news, *([goal_proposed(finding.goal, at)] if trial else ())]
         return [GoalNews(finding.goal_id, Standing.RETIRED, {}, at, finding.why)]
 
-    def _implied(self, finding: Implied, at: datetime, context: Context) -> list[Output]:
+    def _implied(self, finding: Implied, used: str, at: datetime, context: Context) -> list[Output]:
         told = next((i for i, shown in self._shown.items() if shown.occasion == finding.occasion), None)
         if told is not None:
             alive = self.docket.alive.get(told)
@@ -105,6 +113,8 @@ class GoalBook:
             return self._not_now(finding, context, "the settings, or the mode, don't allow it")
         if self.policy.deliver_at(at, context, Severity.INFO) > at and not self.policy.config.trial:
             return self._not_now(finding, context, "it was in the quiet hours")  # a goal is about now
+        if why := self.taken(used, [(a.entity_id, a.state) for a in finding.actions]):
+            return self._not_now(finding, context, why)
         return self._weighed(finding, at, context)
 
     def _not_now(self, finding: Implied, context: Context, why: str) -> list[Output]:

@@ -72,7 +72,9 @@ class Pipeline:
         self.moments = Moments()
         self.triage = Triage(policy, self.docket, self.home, self.moments)
         self.routines = RoutineBook(self.docket, self.home, policy, self.moments, self._sun)
-        self.goals = GoalBook(goals or Goals(), self.docket, self.home, policy, self.moments)
+        self.goals = GoalBook(
+            goals or Goals(), self.docket, self.home, policy, self.moments, self.routines.asks_or_does
+        )
         self._household = Occupancy.HOME
         self._context: Context | None = None
 

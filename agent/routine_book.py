@@ -5,7 +5,7 @@ Mined -> proposal -> accepted -> it is time -> asks, or acts -> its steps, one b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any, Final
@@ -204,6 +204,18 @@ class RoutineBook:
         return [self.docket.close(s, Status.RESOLVED, at, why) for s in closed]
 
     # -- what residents make of it ----------------------------------------------------------------
+
+    def asks_or_does(self, first: str, items: Collection[tuple[str, str]]) -> str | None:
+        """Return why these states need no question of their own when a thing is used."""
+        for entry in self.entries.values():
+            if entry.accepted and entry.routine.covers(first, items):
+                return f"a routine does it: {entry.routine.name}"
+        moved = {entity_id for entity_id, _ in items}
+        for alive in self.docket.alive.values():
+            s = alive.suggestion
+            if s.kind is Kind.ROUTINE and moved & {a.entity_id for a in s.actions}:
+                return f"a routine has just asked: {s.title}"
+        return None
 
     def served(self, change: StateChange) -> bool:
         """Whether a resident who ends what was done takes nothing back: it was adjusted, or used as ever."""

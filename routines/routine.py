@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -142,6 +142,10 @@ class Routine:
         """Whether an entity starts it, or is moved by it."""
         cue = self.trigger.entity_id if isinstance(self.trigger, OnState) else None
         return entity_id == cue or any(s.entity_id == entity_id for s in self.steps)
+
+    def covers(self, first: str, items: Collection[tuple[str, str]]) -> bool:
+        """Whether it brings these states about when a thing is used that starts it or is part of it."""
+        return self.concerns(first) and self.items.issuperset(items)
 
     @property
     def is_limit(self) -> bool:

@@ -14,11 +14,12 @@ import pytest
 
 from agent.pipeline import Pipeline
 from agent.policy import Policy, PolicyConfig
-from agent.requests import Control, Feedback, HomeMode
+from agent.requests import Adopt, Control, Feedback, HomeMode
 from agent.suggestions import (
     Command,
     GoalNews,
     Kind,
+    Mode,
     Output,
     Resolution,
     Standing,
@@ -33,6 +34,8 @@ from latent_goals.decision import Outcome
 from latent_goals.goal import Action as Act
 from latent_goals.goal import Finding, Goal, Implied, Pattern, Step
 from latent_goals.goals import Goals
+from routines.routine import AtTime, OnState, Routine
+from routines.routine import Step as RoutineStep
 from tests.agent.toys import change, pipeline, tick
 
 T = TypeVar("T", bound=Output)
@@ -138,6 +141,28 @@ def test_a_lamp_that_is_on_is_dimmed() -> None:
     p.step(dimmed)
     p.step(change(TV, "off", LATER + 121))
     assert not of(Weighed, begun(p, LATER + 150)), "it is dim already"
+
+
+def test_what_a_routine_does_is_not_asked_as_a_goal(learned: str) -> None:
+    p = again(learned)
+    routine = Routine("Film light", OnState(TV, "playing"), (RoutineStep(LAMP, "on", 60.0),))
+    p.step(Adopt(tick(LATER - 60).at, routine, Mode.ASK))
+    asked = of(Suggestion, begun(p, LATER))
+    assert [s.kind for s in asked] == [Kind.ROUTINE]
+    (effect,) = [e for e in p.goals.effects().values() if e["not_asked"]]
+    assert effect["not_asked"]["why"] == "a routine does it: Film light"
+
+
+def test_what_a_routine_has_just_asked_is_not_asked_again(learned: str) -> None:
+    p = again(learned)
+    clock = Routine("Evening", AtTime(19 * 60), (RoutineStep(LAMP, "on"),))
+    p.step(Adopt(tick(LATER - 60).at, clock, Mode.ASK))
+    p.step(tick(LATER - 1))
+    (question,) = of(Suggestion, p.step(tick(LATER)))
+    assert question.kind is Kind.ROUTINE
+    assert of(Suggestion, begun(p, LATER + 2)) == []
+    (effect,) = [e for e in p.goals.effects().values() if e["not_asked"]]
+    assert effect["not_asked"]["why"].startswith("a routine has just asked: Evening")
 
 
 def test_yes_does_it(learned: str) -> None:
