@@ -73,7 +73,11 @@ def mine_store(job: Job, progress: Progress | None = None) -> Mined:
     """Mine a database in this process. It is only read."""
     until = utc(job.until)
     with Store.open(job.url, access=Access.READ, create=False) as store:
-        changes = store.events(until - timedelta(days=job.days), until)
+        newest = (
+            store.stats().newest
+        )  # a past that was imported, or a daemon that stood still: days with events
+        end = until if newest is None else min(until, newest + timedelta(seconds=1))
+        changes = store.events(end - timedelta(days=job.days), end)
         return mine_changes(
             changes, job.calendar, until, include_unknown=job.include_unknown, progress=progress
         )

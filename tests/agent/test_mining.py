@@ -57,6 +57,11 @@ def test_only_the_days_asked_for_are_searched(job: Job) -> None:
     assert mine_store(replace(job, days=10)).report["actions"] == 40
 
 
+def test_a_past_that_ended_long_ago_is_searched_all_the_same(job: Job) -> None:
+    years_later = replace(job, until=(MONDAY + timedelta(days=4000)).isoformat())
+    assert mine_store(years_later).report["actions"] == 160
+
+
 def test_a_search_that_fails_says_why(job: Job) -> None:
     with pytest.raises(MiningError, match="no database"):
         asyncio.run(mine_in_child(replace(job, url=job.url + "x")))
