@@ -124,8 +124,9 @@ class Pipeline:
 
     def _adjust(self, change: StateChange) -> list[Output]:
         """Follow what a thing is told in the state that it is in: to dim, to heat less."""
-        if change.retained:
-            return []
+        known = self.home.get(change.entity_id)
+        if change.retained or known is None or known.state != change.new:
+            return []  # a late report of a state that is over says nothing
         context = self.context(change.received_at)
         out = self.goals.step(change, context)
         if self.policy.may_learn:
