@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo
 from astral import Observer
 from astral.sun import sun
 
-from devices.events import NOT_A_STATE, StateChange, utc
+from devices.events import NOT_A_STATE, StateChange, utc, value
 
 
 class Daypart(StrEnum):
@@ -35,7 +34,7 @@ class Occupancy(StrEnum):
 _DAYPARTS: Final = (Daypart.NIGHT, Daypart.MORNING, Daypart.AFTERNOON, Daypart.EVENING)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Context:
     """A moment in the home's own terms."""
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar, dataclass_transform
+
+T = TypeVar("T")
 
 NO_ATTRIBUTES: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -15,6 +17,16 @@ UNAVAILABLE: Final = "unavailable"
 UNKNOWN: Final = "unknown"
 NOT_A_STATE: Final = frozenset({UNAVAILABLE, UNKNOWN, ""})
 """States that say "nobody knows": they never train anything and are never numbers."""
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def value(cls: type[T]) -> type[T]:
+    """Make a slotted dataclass of a class, frozen to the type checker: for values that come by the thousand.
+
+    `frozen=True` makes it so for Python as well, but sets each field by a call of `object.__setattr__`, which
+    takes eight times as long.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
 class Origin(StrEnum):
@@ -39,7 +51,7 @@ class Source(StrEnum):
     RECORDING = "recording"  # a replay or an import
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StateChange:
     """An entity's state as one source reported it.
 
@@ -74,13 +86,10 @@ class StateChange:
     @property
     def trains(self) -> bool:
         """Whether detectors may learn from it: a live change between two known, different states."""
-        return (
-            not self.retained
-            and self.old is not None
-            and self.old != self.new
-            and self.new not in NOT_A_STATE
-            and self.old not in NOT_A_STATE
-        )
+        old, new = self.old, self.new
+        if old is None or old == new or self.retained:
+            return False
+        return new not in NOT_A_STATE and old not in NOT_A_STATE
 
     @property
     def by_resident(self) -> bool:
@@ -88,7 +97,7 @@ class StateChange:
         return self.origin in _RESIDENTS
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tick:
     """Time as an event, so that "still open" can be noticed and a replay is exact."""
 

@@ -132,10 +132,10 @@ class Dwell:
 
     def score_one(self, event: StateChange | Tick, home: HomeState, context: Context) -> Iterable[Hunch]:
         """Return the stays that have become too long by now. Only a tick can tell."""
-        if isinstance(event, StateChange):
+        if isinstance(event, StateChange) or not self._heap:
             return ()
         at = event.at.timestamp()
-        if not self._heap or self._heap[0][0] > at:
+        if self._heap[0][0] > at:
             return ()
         due = sorted(entity_id for when, entity_id in self._heap if when <= at)
         return [h for e in due if (h := self._judge(e, at, home, context)) is not None]

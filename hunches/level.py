@@ -104,7 +104,7 @@ class Level:
         out: list[Finding] = []
         if self._raised:
             out += [Clear(self.name, e, "is back in its usual range") for e in self._back()]
-        if self._far or self._is_due(event):
+        if self._far or (self._sensors and self._is_due(event)):
             since = event.at.astimezone(context.local.tzinfo)
             out += [self._hunch(e, f, since, home) for e, f in self._found(event).items()]
         return out
@@ -205,10 +205,11 @@ class Level:
         if self._raised:
             for entity_id in self._back():
                 del self._raised[entity_id]
-        if self._far or self._is_due(event):
+        over = _quarter(event.at) != self._quarter
+        if self._far or (over and self._is_due(event)):
             for entity_id, found in self._found(event).items():
                 self._tell(entity_id, found)
-        if _quarter(event.at) != self._quarter:
+        if over:
             self._advance(event, context)
 
     def _tell(self, entity_id: str, found: _Found) -> None:
