@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from paho.mqtt.client import MQTTMessage
 
 from agent.assembly import build_pipeline
@@ -23,6 +22,7 @@ from agent.errors import InklingError, StoreError
 from agent.families import build_router
 from agent.importers import load_into
 from agent.intake import Intake, Redelivered, inflight
+from agent.jobs import Jobs
 from agent.mqtt import MqttBridge
 from agent.own_entities import OwnEntities
 from agent.place import find_place, kept, said_by
@@ -104,7 +104,6 @@ class Daemon:
         )
         self.bad_payloads = BadPayloads(router, index, self.engine.keep)
         self._redelivered = Redelivered(store)
-        self._failing: set[str] = set()  # jobs that can't write now
         self._to_acknowledge: list[tuple[int, bytes]] = []
         self._settling = False
         self._release: asyncio.TimerHandle | None = None
@@ -142,8 +141,8 @@ class Daemon:
         await self._locate()
         self._restore()
         await self._bootstrap()
-        scheduler = self._scheduler()
-        scheduler.start()
+        jobs = self._jobs()
+        jobs.start()
         services = [asyncio.create_task(self.bridge.run())]
         if self.gateway is not None:
             services.append(asyncio.create_task(self.gateway.run()))
@@ -154,9 +153,7 @@ class Daemon:
             for task in done:
                 task.result()  # a service ends only by an error that is a bug: let it be seen
         finally:
-            scheduler.pause()
-            await asyncio.sleep(0.01)  # a job that has just begun ends, rather than being cancelled
-            scheduler.shutdown(wait=False)
+            await jobs.stop()
             self._say_goodbye()
             for task in (stopping, *services, *self._tasks):
                 task.cancel()
@@ -208,57 +205,19 @@ class Daemon:
                 "the newest event lies in the future; is the clock right?", newest=self.engine.ticker.last
             )
 
-    def _scheduler(self) -> AsyncIOScheduler:
-        scheduler = AsyncIOScheduler(timezone=self.settings.zone)
-
-        def every(seconds: float, job: Callable[[], None], since: datetime | None = None) -> None:
-            scheduler.add_job(
-                self._guarded(job),
-                "interval",
-                seconds=seconds,
-                start_date=since,
-                coalesce=True,
-                max_instances=1,
-                misfire_grace_time=None,
-            )
-
-        if self.settings.clock == "wall":
-            every(self.settings.tick_s, self._tick, EPOCH)  # just when a tick is due, not a tick later
-        every(_INBOX_S, self._read_inbox)
-        every(max(_REPORT_S, self.settings.tick_s), self.bad_payloads.report)
-        every(_REPORT_S, self.routine_keeper.catch_up)
-        every(self.settings.snapshot_minutes * 60, self._save)
-        every(86_400, self._purge)
-        if self.settings.routines.enabled and self.settings.clock == "wall":
-            at = self.settings.routines.mine_at
-            scheduler.add_job(
-                self.routine_keeper.mine,
-                "cron",
-                hour=at.hour,
-                minute=at.minute,
-                timezone=self.engine.pipeline.calendar.zone,
-                misfire_grace_time=3600,  # a busy moment must not cost a night's search
-            )
-        return scheduler
-
-    def _guarded(self, job: Callable[[], None]) -> Callable[[], None]:
-        """A database that can't be written now must not end a job for good."""
-
-        def run() -> None:
-            try:
-                job()
-            except StoreError as err:
-                if job.__name__ not in self._failing:  # once an outage
-                    self._failing.add(job.__name__)
-                    log.warning("can't write", job=job.__name__.strip("_"), why=err.message, hint=err.hint)
-            else:
-                self._failing.discard(job.__name__)
-
-        # APScheduler runs plain functions in a thread pool; a coroutine function stays in the loop
-        async def in_loop() -> None:
-            run()
-
-        return in_loop  # type: ignore[return-value]
+    def _jobs(self) -> Jobs:
+        jobs, wall = Jobs(self.settings.zone), self.settings.clock == "wall"
+        if wall:
+            jobs.every(self.settings.tick_s, self._tick, EPOCH)  # just when a tick is due, not a tick later
+        jobs.every(_INBOX_S, self._read_inbox)
+        jobs.every(max(_REPORT_S, self.settings.tick_s), self.bad_payloads.report)
+        jobs.every(_REPORT_S, self.routine_keeper.catch_up)
+        jobs.every(self.settings.snapshot_minutes * 60, self._save)
+        jobs.every(86_400, self._purge)
+        if self.settings.routines.enabled and wall:
+            zone = self.engine.pipeline.calendar.zone
+            jobs.nightly(self.settings.routines.mine_at, zone, self.routine_keeper.mine)
+        return jobs
 
     # -- what comes in ----------------------------------------------------------------------------
 
