@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker import Mosquitto
+from tests.e2e.inkling import ALL_BUT_DWELL, Inkling
 from tests.e2e.install import Installation
 from tests.e2e.lab import HomeAssistant
 
@@ -49,3 +50,13 @@ def ha(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory)
 def broker(ha: HomeAssistant) -> Mosquitto:
     """Return the broker that Home Assistant is connected to."""
     return ha.broker
+
+
+@pytest.fixture
+def inkling(ha: HomeAssistant, tmp_path: Path) -> Iterator[Inkling]:
+    """Return a daemon of the test's own, not yet started, that raises no hunches."""
+    daemon = Inkling(ha, tmp_path, exclude=(*ALL_BUT_DWELL, "dwell"))
+    try:
+        yield daemon
+    finally:
+        daemon.stop()

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from devices.events import Origin, StateChange
 from tests.e2e.devices import FakeDevice
 from tests.e2e.habits import Habit
-from tests.e2e.inkling import ALL_BUT_DWELL, Inkling
+from tests.e2e.inkling import Inkling
 from tests.e2e.lab import HomeAssistant
 from tests.e2e.test_daemon import told
 from tests.e2e.test_routines import begin, config_of, mined, standing, wait_automation
 from tests.process import wait_for
 
 DIM = 102  # 40%
-
-
-@pytest.fixture
-def inkling(ha: HomeAssistant, tmp_path: Path) -> Iterator[Inkling]:
-    """Return a daemon of the test's own, not yet started, that raises no hunches."""
-    daemon = Inkling(ha, tmp_path, exclude=(*ALL_BUT_DWELL, "dwell"))
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
 
 
 def test_a_correction_repeated_three_times_offers_the_rewrite(ha: HomeAssistant, inkling: Inkling) -> None:

@@ -24,7 +24,7 @@ from devices.recording import format_line
 from tests.e2e.client import Events
 from tests.e2e.devices import FakeDevice
 from tests.e2e.films import change, films, lamp, tv
-from tests.e2e.inkling import ALL_BUT_DWELL, Inkling
+from tests.e2e.inkling import Inkling
 from tests.e2e.lab import HomeAssistant
 from tests.e2e.test_daemon import told
 from tests.process import wait_for
@@ -35,16 +35,12 @@ TRIES = 40
 
 
 @pytest.fixture
-def inkling(ha: HomeAssistant, tmp_path: Path) -> Iterator[Inkling]:
+def inkling(inkling: Inkling, tmp_path: Path) -> Inkling:
     """Return a daemon, not yet started, that has learned three weeks of films."""
-    daemon = Inkling(ha, tmp_path, exclude=(*ALL_BUT_DWELL, "dwell"))
     past = films(datetime.now(UTC) - SINCE)
     (tmp_path / "past.jsonl").write_bytes(b"".join(map(format_line, past)))
-    assert daemon.cli("import", str(tmp_path / "past.jsonl"))["new"] == len(past)
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
+    assert inkling.cli("import", str(tmp_path / "past.jsonl"))["new"] == len(past)
+    return inkling
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from devices.events import Origin
 from tests.e2e.habits import Habit
-from tests.e2e.inkling import ALL_BUT_DWELL, Inkling
+from tests.e2e.inkling import Inkling
 from tests.e2e.lab import HomeAssistant
 from tests.e2e.test_routines import (
     automations,
@@ -27,16 +24,6 @@ from tests.e2e.test_routines import (
 from tests.process import wait_for
 
 LOOKS_S = 60.0  # how often the daemon looks whether an automation is still there
-
-
-@pytest.fixture
-def inkling(ha: HomeAssistant, tmp_path: Path) -> Iterator[Inkling]:
-    """Return a daemon of the test's own, not yet started, that raises no hunches."""
-    daemon = Inkling(ha, tmp_path, exclude=(*ALL_BUT_DWELL, "dwell"))
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
 
 
 def accepted(ha: HomeAssistant, inkling: Inkling, habit: Habit) -> tuple[dict[str, Any], str]:

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from agent.records import Document
@@ -19,21 +17,11 @@ from routines.rendering import automation_of, blueprint_of, yaml_of
 from routines.routine import AtSun, AtTime, Conditions, OnState, Routine, Step, SunEvent, Target
 from tests.e2e.devices import FakeDevice, ZigbeeLamp
 from tests.e2e.habits import DAYS, Habit
-from tests.e2e.inkling import ALL_BUT_DWELL, Inkling
+from tests.e2e.inkling import Inkling
 from tests.e2e.lab import HomeAssistant
 from tests.e2e.test_daemon import told
 from tests.e2e.test_provenance import configured, lamp_when, on
 from tests.process import wait_for
-
-
-@pytest.fixture
-def inkling(ha: HomeAssistant, tmp_path: Path) -> Iterator[Inkling]:
-    """Return a daemon of the test's own, not yet started, that raises no hunches."""
-    daemon = Inkling(ha, tmp_path, exclude=(*ALL_BUT_DWELL, "dwell"))
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
 
 
 @dataclass(frozen=True, slots=True)
