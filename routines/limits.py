@@ -12,13 +12,13 @@ from routines.habit import Habit, quantile
 from routines.history import History
 from routines.matching import CUE_HORIZON_S
 from routines.routine import OnState, Routine, Step
-from routines.runs import REST
 from routines.validation import ASK_FIRST, Score
 
 Run = tuple[Action, Action]
 
+_OFF: Final = "off"  # what is closed or locked again is asked about each time, and asking is no help here
 _UNEVEN: Final = 3.0
-_RESOLUTION_S: Final = 1.0  # of recorded times: a length of one second may be anything up to two
+_RESOLUTION_S: Final = 2.0  # of recorded lengths: a second at either end
 _TICK_S: Final = 60.0
 
 
@@ -53,9 +53,9 @@ def by_hand(lengths: Sequence[float]) -> bool:
     Nothing else tells who does it: a timer's, a program's and an impulse's are about the same each time, and
     a hand's are not. With the 10th and the 90th percentile, they are a hand's if
 
-        (q90 + 1) / (q10 + 1) > 3
+        (q90 + 2) / (q10 + 2) > 3
 
-    where one second is what clocks resolve. Durations of what people do are about log-normal, with a spread
+    where one second at either end is what clocks resolve. Durations of what people do are about log-normal, with a spread
     of a half and more in logarithms, and so a ratio of 3.6 and more.
 
     >>> by_hand([5, 9, 14, 20, 31, 44, 60, 85]), by_hand([1, 1, 1, 1, 2, 2, 2]), by_hand([175, 180, 180, 181])
@@ -71,7 +71,7 @@ def _runs(actions: Sequence[Action]) -> dict[tuple[str, str, str], list[Run]]:
     begun: dict[str, Action] = {}
     for action in actions:
         entity_id = action.item.entity_id
-        if action.item.state not in REST:
+        if action.item.state != _OFF:
             if entity_id not in begun or begun[entity_id].item.state != action.item.state:
                 begun[entity_id] = action  # dimming it later begins nothing
         elif (start := begun.pop(entity_id, None)) is not None:

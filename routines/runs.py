@@ -24,8 +24,7 @@ STEADY: Final = 2.5
 WIDTHS_S: Final = (30.0, 120.0, PAUSES_S[1])
 _STRETCH: Final = 1.6  # around the median length
 _LIKELY: Final = 0.05
-REST: Final = frozenset({"off", "closed", "locked"})
-"""What a run ends in."""
+_REST: Final = frozenset({"off", "closed", "locked"})
 
 
 class Runs:
@@ -78,7 +77,7 @@ class Runs:
             states[item.entity_id].append(item)
         for items in states.values():
             for on, off in ((a, b) for a in items for b in items if a.state != b.state):
-                if on.state in REST:
+                if on.state in _REST:
                     continue
                 if (run := self._run(on, off)) is not None:
                     yield run

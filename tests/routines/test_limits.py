@@ -78,6 +78,16 @@ def test_dimming_begins_no_run() -> None:
     assert len(habit.occurrences) == 20
 
 
+def test_what_is_unlocked_is_no_use_that_ends() -> None:
+    named = {CLOSET: "lock.front"}
+    states = {"on": "unlocked", "off": "locked"}
+    home = [
+        replace(c, entity_id=named[c.entity_id], new=states[c.new], old=c.old and states[c.old])
+        for c in changes(closet(Random(1), 10))
+    ]
+    assert list(limits(History(home, CALENDAR))) == []
+
+
 @pytest.mark.parametrize(
     ("lengths", "hand"),
     [
