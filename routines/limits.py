@@ -55,8 +55,8 @@ def by_hand(lengths: Sequence[float]) -> bool:
 
         (q90 + 2) / (q10 + 2) > 3
 
-    where one second at either end is what clocks resolve. Durations of what people do are about log-normal, with a spread
-    of a half and more in logarithms, and so a ratio of 3.6 and more.
+    where one second at either end is what clocks resolve. How long people do something is about log-normal,
+    with a spread of a half and more in logarithms, and so a ratio of 3.6 and more.
 
     >>> by_hand([5, 9, 14, 20, 31, 44, 60, 85]), by_hand([1, 1, 1, 1, 2, 2, 2]), by_hand([175, 180, 180, 181])
     (True, False, False)
