@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -49,6 +50,7 @@ class RoutineHome:
     habits: dict[str, Steps] = field(default_factory=dict)
     hours: dict[str, list[float]] = field(default_factory=dict)  # local hours at which each began
     cues: dict[str, str | None] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)  # times that its rarest step changed anything
     calendar: Calendar = CALENDAR
 
 
@@ -61,6 +63,8 @@ def simulated(layout: str, seed: int, days: int = DAYS) -> RoutineHome:
         home.habits[name] = frozenset((s.entity_id, s.state) for s in truth.habit.steps)
         home.hours[name] = [_hour(datetime.fromtimestamp(x.at, ZONE)) for x in truth.executions]
         home.cues[name] = None
+        own = Counter((e.change.entity_id, e.change.new) for e in done.events if e.habit == name)
+        home.seen[name] = min(own[step] for step in home.habits[name])
     return home
 
 
@@ -71,14 +75,20 @@ def planted(layout: str, seed: int, days: int = DAYS, habits: int = 8) -> Routin
     plan = _habits(rng, things, sensors, habits)
     queue = _noise(rng, things, sensors, days)
     home = RoutineHome([])
+    taken: dict[str, set[tuple[datetime, str, str]]] = defaultdict(set)
     for habit in plan:
         home.habits[habit.name] = habit.items
         home.cues[habit.name] = habit.cue
         home.hours[habit.name] = []
         for at in _occasions(rng, habit, days):
             home.hours[habit.name].append(_hour(at))
-            queue += _follow(rng, habit, at)
+            queue += (steps := _follow(rng, habit, at))
+            taken[habit.name].update(step for step in steps if step[1:] in habit.items)
     home.changes = _carry_out(queue, [*things, *sensors])
+    changed = {(c.changed_at, c.entity_id, c.new) for c in home.changes}
+    for habit in plan:
+        own = Counter(step[1:] for step in taken[habit.name] & changed)
+        home.seen[habit.name] = min(own[step] for step in habit.items)
     return home
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -22,7 +24,11 @@ PAUSES_S: Final = (180.0, 300.0)
 IN_ORDER: Final = 0.85
 """Of the times, the share at which two steps come in the same order."""
 
+WALK_S: Final = 30.0
+"""Who goes from one room to the next is there by then."""
+
 AS_GOOD_AS_EVEN_S: Final = 30.0
+_SPARE_S: Final = 1800.0
 LIKE: Final = 0.8
 """The interquartile range of a pause is at most so much of it, or so many seconds."""
 
@@ -46,32 +52,116 @@ class Habit:
         return median(o[item] - min(o.values()) for o in self.occurrences if item in o)
 
 
-def recollect(habit: Habit, history: History) -> Habit:
-    """Return a habit with every time that most of it was done in a longer history, at its pauses."""
-    anchor = habit.grown[-1] if len(habit.items) == 1 else habit.grown[0]
-    lags = {i: habit.offset_s(i) - habit.offset_s(anchor) for i in habit.items}
-    occurrences = []
-    for at in history.times.get(anchor, []):
-        found = {anchor: at}
-        for item, lag in lags.items():
-            reach = max(PAUSES_S[1], LIKE * abs(lag))
-            near = history.between(item, at + lag - reach, at + lag + reach)
-            if item != anchor and near:
-                found[item] = min((abs(t - at - lag), t) for t in near)[1]
-        if len(habit.items) == 1:
-            done = bool(history.between(habit.grown[0], at - PAUSES_S[1], at))
-        else:
-            done = 2 * len(found) > len(habit.items)
-        if done:
-            occurrences.append(found)
+def recollect(habit: Habit, history: History, *, unusual: float = 0.0) -> Habit:
+    """Return a habit with every time that most of what was left of it to do was done, at its pauses.
+
+    `unusual`: leaves out the hours at both ends at which this share is done.
+    """
+    if len(habit.items) == 1:
+        return _recollect_answer(habit, history)
+    lags = {i: habit.offset_s(i) for i in habit.items}
+    hours = _hours(habit, history, unusual)
+    occurrences: list[Mapping[Item, float]] = []
+    seen: set[tuple[Item, float]] = set()
+    for anchor in habit.grown:
+        for at in history.times.get(anchor, []):
+            if (anchor, at) in seen or not hours[0] <= history.clock(at)[1] <= hours[1]:
+                continue
+            found = dict(_together(history, anchor, at, lags))
+            if seen.isdisjoint(found.items()) and len(found) > max(1, len(left_out(habit, found, history))):
+                occurrences.append(found)
+                seen |= found.items()
+    occurrences.sort(key=lambda o: min(o.values()))
     return replace(habit, occurrences=tuple(occurrences)) if occurrences else habit
 
 
-def is_walk(habit: Habit) -> bool:
-    """Whether it may be somebody who goes from room to room: lights go off and on, and nothing else."""
-    return all(i.domain == "light" for i in habit.items) and len({i.state for i in habit.items}) > 1 < len(
-        {i.entity_id for i in habit.items}
+def _hours(habit: Habit, history: History, share: float) -> tuple[float, float]:
+    """Return between what hours of the resident's day it is done, but for a share at both ends."""
+    clocks = sorted(history.clock(t)[1] for o in habit.occurrences for t in o.values())
+    return quantile(clocks, share) - _SPARE_S, quantile(clocks, 1.0 - share) + _SPARE_S
+
+
+def _recollect_answer(habit: Habit, history: History) -> Habit:
+    cue, item = habit.grown
+    found = tuple({item: t} for t in history.times[item] if history.between(cue, t - PAUSES_S[1], t))
+    return replace(habit, occurrences=found) if found else habit
+
+
+def _together(
+    history: History, anchor: Item, at: float, lags: Mapping[Item, float]
+) -> Iterator[tuple[Item, float]]:
+    yield anchor, at
+    for item, offset in lags.items():
+        lag = offset - lags[anchor]
+        reach = max(PAUSES_S[1], LIKE * abs(lag))
+        near = history.between(item, at + lag - reach, at + lag + reach)
+        if item != anchor and near:
+            yield item, min((abs(t - at - lag), t) for t in near)[1]
+
+
+def left_out(habit: Habit, occurrence: Mapping[Item, float], history: History) -> list[Item]:
+    """Return the steps that there was occasion to take, and that weren't taken."""
+    start = min(occurrence.values())
+    return [
+        item
+        for n, item in enumerate(habit.items)
+        if item not in occurrence
+        and (
+            any(i in occurrence for i in habit.items[:n] if i.entity_id == item.entity_id)  # it was begun
+            or history.state(item.entity_id, start) not in {item.state, None}
+        )
+    ]
+
+
+def earned(habit: Habit, history: History, since: float, least: float) -> Habit:
+    """Return a habit without the steps that don't earn their place.
+
+    When most of the others are done, and a step is left to do, it has to be done `least` times for each time
+    that it isn't; what came before `since` counts half. The worst goes first.
+
+    Complexity: O(steps³ · occurrences).
+    """
+    while len(habit.items) > 2:
+        odds, worst = min((_odds(habit, i, history, since), i) for i in habit.items)
+        if odds >= least:
+            break
+        habit = _without(habit, worst)
+    return habit
+
+
+def _odds(habit: Habit, item: Item, history: History, since: float) -> float:
+    """Return how often a step is done for each time that it isn't; one more is granted."""
+    done = not_done = 0.0
+    lags = {i: habit.offset_s(i) for i in habit.items}
+    for others in recollect(_without(habit, item), history, unusual=0.1).occurrences:
+        weight = 1.0 if min(others.values()) >= since else 0.5
+        anchor = min(others, key=lambda i: abs(lags[i] - lags[item]))
+        near = dict(_together(history, anchor, others[anchor], {anchor: lags[anchor], item: lags[item]}))
+        if item in near:
+            done += weight
+        elif item in left_out(habit, others, history):
+            not_done += weight
+    return (done + 1.0) / not_done if not_done else math.inf
+
+
+def _without(habit: Habit, item: Item) -> Habit:
+    kept = tuple(i for i in habit.items if i != item)
+    occurrences = ({i: t for i, t in o.items() if i != item} for o in habit.occurrences)
+    return replace(
+        habit,
+        items=kept,
+        occurrences=tuple(o for o in occurrences if o),
+        grown=tuple(i for i in habit.grown if i != item),
     )
+
+
+def is_walk(habit: Habit) -> bool:
+    """Whether it may be somebody who goes from room to room: lights go off and on at once, nothing else."""
+    lights = all(i.domain == "light" for i in habit.items) and len({i.entity_id for i in habit.items}) > 1
+    if not lights or len({i.state for i in habit.items}) == 1:
+        return False
+    offsets = sorted(habit.offset_s(i) for i in habit.items)
+    return all(b - a <= WALK_S for a, b in pairwise(offsets))
 
 
 def ordered(habit: Habit) -> Habit:
@@ -84,12 +174,12 @@ def in_turn(lags: Sequence[float]) -> bool:
 
     What both owe to a third thing, like getting up, comes near but not in turn.
     """
-    line = sorted(lags)
+    line, n = sorted(lags), len(lags)
     low, mid, high = (quantile(line, q) for q in (0.25, 0.5, 0.75))
     after = sum(lag >= 0.0 for lag in line)
-    return max(after, len(line) - after) >= IN_ORDER * len(line) and high - low <= max(
-        AS_GOOD_AS_EVEN_S, LIKE * abs(mid)
-    )
+    least = IN_ORDER - math.sqrt(IN_ORDER * (1.0 - IN_ORDER) / n)
+    like = LIKE * (1.0 + 1.0 / math.sqrt(n))
+    return max(after, n - after) >= least * n and high - low <= max(AS_GOOD_AS_EVEN_S, like * abs(mid))
 
 
 def around(lags: Sequence[float]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from routines.actions import Item
 from routines.coincidence import Coincidence
 from routines.guard import fisher
 from routines.habit import LEAST_HITS, LEAST_RATE, PAUSES_S, Habit, around, in_turn, ordered
+from routines.history import DAY_S
 from routines.runs import WIDTHS_S, Runs
 
 BOUND: Final = 0.8
@@ -29,6 +30,7 @@ APART_S: Final = 5400.0
 """Hours that are so far apart are two habits, unless they are the same in everything."""
 
 _WORTH_A_LOOK: Final = 0.01
+_HOURS: Final = 2.0 * DAY_S / APART_S  # to choose from
 
 
 class Habits:
@@ -44,6 +46,7 @@ class Habits:
     def __init__(self, guard: Coincidence, runs: Runs) -> None:
         self._guard = guard
         self._history = guard.history
+        self._runs = runs
         self._ends = runs.ends
 
     def pairs(self, sequences: Iterable[Sequence[Item]]) -> list[Habit]:
@@ -51,27 +54,53 @@ class Habits:
 
         `sequences`: what to look at; every two items that follow each other in one.
         """
-        found = []
+        found: list[Habit] = []
         close = {tuple(sorted(two)) for items in sequences for two in pairwise(items)}
         for a, b in sorted(close):
             if a.entity_id == b.entity_id or {a, b} & self._ends:
                 continue
-            self._guard.tests += 1
-            few, many = sorted((a, b), key=lambda i: len(self._history.times[i]))
-            occurrences = tuple(self._meetings(few, many, PAUSES_S[1]))
-            rate = len(occurrences) / len(self._history.times[few])
-            if len(occurrences) < LEAST_HITS or rate < LEAST_RATE / 3:
-                continue
-            if len(occurrences) < BOUND * sum(1 for _ in self._meetings(few, many, 2.0 * PAUSES_S[1])):
-                continue
-            lags = [o[many] - o[few] for o in occurrences]
-            if not in_turn(lags):
-                continue
-            usual = around(lags)
-            tail = self._guard.test(self._history.times[few], many, [usual, *((-w, w) for w in WIDTHS_S)])
-            if tail.p < _WORTH_A_LOOK:
-                found.append(ordered(Habit((a, b), occurrences, tail.p, (few, many))))
+            pair = self._pair(a, b, self._history.times[a], self._history.times[b])
+            found += [pair] if pair is not None else self._at_an_hour(a, b)
         return sorted(found, key=lambda h: (self._window(h), h.p))
+
+    def _pair(self, a: Item, b: Item, of_a: Sequence[float], of_b: Sequence[float]) -> Habit | None:
+        """Return two actions as a habit, by the times of one of them that count: of the rarer."""
+        self._guard.tests += 1
+        few, many, times = (a, b, of_a) if len(of_a) <= len(of_b) else (b, a, of_b)
+        occurrences = tuple(self._meetings(few, many, PAUSES_S[1], times))
+        if len(occurrences) < max(LEAST_HITS, LEAST_RATE / 3 * len(times)):
+            return None
+        if len(occurrences) < BOUND * sum(1 for _ in self._meetings(few, many, 2.0 * PAUSES_S[1], times)):
+            return None
+        lags = [o[many] - o[few] for o in occurrences]
+        if not in_turn(lags):
+            return None
+        tail = self._guard.test(times, many, [around(lags), *((-w, w) for w in WIDTHS_S)])
+        return ordered(Habit((a, b), occurrences, tail.p, (few, many))) if tail.p < _WORTH_A_LOOK else None
+
+    def _at_an_hour(self, a: Item, b: Item) -> Iterator[Habit]:
+        """Yield two actions, often done one without the other, as a habit of the hours at which both are.
+
+        The choice of these hours is paid for.
+        """
+        met = [
+            self._history.clock(o[a])[1] for o in self._meetings(a, b, PAUSES_S[1], self._history.times[a])
+        ]
+        if len(met) < LEAST_HITS:
+            return
+        line = sorted(met)
+        low = max(line, key=lambda c: (bisect_left(line, c + APART_S) - bisect_left(line, c), -c))
+        within = [c for c in line if low <= c < low + APART_S]
+        low = (within[0] + within[-1] - APART_S) / 2.0  # those hours in the middle
+        own = [
+            [t for t in self._history.times[i] if low <= self._history.clock(t)[1] < low + APART_S]
+            for i in (a, b)
+        ]
+        if not all(own):
+            return
+        pair = self._pair(a, b, *own)
+        if pair is not None and (p := min(1.0, _HOURS * pair.p)) < _WORTH_A_LOOK:
+            yield replace(pair, p=p)
 
     def by_hour(self, habit: Habit) -> list[Habit]:
         """Return a habit, or several if its hours lie far apart: more may go with one of them."""
@@ -88,13 +117,24 @@ class Habits:
         of = [tuple(habit.occurrences[n] for _, n in sorted(g, key=lambda one: one[1])) for g in groups]
         return [ordered(replace(habit, occurrences=o)) for o in of]
 
-    def _meetings(self, one: Item, other: Item, within_s: float) -> Iterator[Mapping[Item, float]]:
-        for at in self._history.times[one]:
+    def _meetings(
+        self, one: Item, other: Item, within_s: float, times: Iterable[float]
+    ) -> Iterator[Mapping[Item, float]]:
+        for at in times:
             near = self._history.between(other, at - within_s, at + within_s)
             if near:
                 yield {one: at, other: min(near, key=lambda t: abs(t - at))}
 
     # ------------------------------------------------------------------------------------ growth
+
+    def grown(self, seed: Habit) -> list[Habit]:
+        """Return what a seed grows to: one habit, or one for each of its hours."""
+        if len({item.entity_id for item in seed.items}) == 1:
+            return [seed]  # a run; meanwhile life goes on
+        found = [self._runs.with_ends(self.grow(one)) for one in self.by_hour(seed)]
+        if len({frozenset(h.items) for h in found}) < len(found):
+            found = [self._runs.with_ends(self.grow(seed))]
+        return found
 
     def grow(self, habit: Habit) -> Habit:
         """Add items as long as one belongs to it."""
@@ -108,13 +148,14 @@ class Habits:
         for o in habit.occurrences:
             nearby.update(self._near(o, window))
         best: tuple[int, Habit] | None = None
-        for item, count in sorted(nearby.items()):
-            if (
-                count < LEAST_HITS
-                or item in self._ends
-                or any(item.entity_id == i.entity_id for i in habit.items)
-            ):
-                continue
+        close = sorted(
+            item
+            for item, count in nearby.items()
+            if count >= LEAST_HITS
+            and item not in self._ends
+            and all(item.entity_id != i.entity_id for i in habit.items)
+        )
+        for item in close:
             self._guard.tests += 1
             hits, chances = self._rate(habit, item, window)
             if hits < LEAST_HITS or hits < LEAST_RATE * chances or (best and hits <= best[0]):
@@ -123,7 +164,7 @@ class Habits:
                 continue
             grown = self._with(habit, item, window)
             p = self._link(grown, item)
-            if p < JOINS * (hits / len(habit.occurrences)):
+            if p * len(close) < JOINS * (hits / len(habit.occurrences)):
                 best = hits, replace(grown, p=fisher((habit.p, p)))
         return best[1] if best else None
 
@@ -176,10 +217,11 @@ class Habits:
         """Return how often an item was done along with a habit, and how often there was anything to do."""
         hits = chances = 0
         for o in habit.occurrences:
-            low, high = min(o.values()) - window, max(o.values()) + window
-            done = bool(self._history.between(item, low, high))
+            start, end = min(o.values()), max(o.values())
+            near = self._history.between(item, start - window, end + window)
+            done = bool(near) and self._lacks(item, min(start, near[0]))
             hits += done
-            chances += done or self._lacks(item, low)
+            chances += done or self._lacks(item, start - window)
         return hits, chances
 
     def _with(self, habit: Habit, item: Item, window: float) -> Habit:

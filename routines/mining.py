@@ -11,15 +11,15 @@ from devices.context import Calendar
 from devices.events import StateChange
 from routines.candidates import candidates
 from routines.coincidence import FEW_DAYS, Coincidence
-from routines.conditions import infer
+from routines.conditions import infer, windows
 from routines.cues import after_cues
 from routines.guard import benjamini_hochberg
-from routines.habit import Habit, is_walk, overlap, recollect
+from routines.habit import Habit, earned, is_walk, overlap, recollect
 from routines.habits import Habits
 from routines.history import History
 from routines.limits import limits
 from routines.naming import name_of
-from routines.routine import Evidence, OnState, Routine
+from routines.routine import MINUTES_A_DAY, Evidence, OnState, Routine
 from routines.runs import Runs
 from routines.sessions import sessions
 from routines.triggers import proposals
@@ -40,6 +40,7 @@ The answer to a cue, of which there are many to choose from, is never offered be
 FALSE_SHARE: Final = 0.01
 """Of habits that pass the guard, at most this share may be chance (Benjamini-Hochberg)."""
 
+_HOURS_MIN: Final = 360  # what keeps to fewer has hours of its own
 _PART: Final = 0.5  # of the occurrences, that share an action
 
 Progress = Callable[[str, float], None]
@@ -152,32 +153,37 @@ class _Miner:
         finder = Habits(guard, runs)
         sifted = candidates(sessions(self.fit.actions))
         found: list[Habit] = []
+        walks: list[Habit] = []
         chance = Habit((), ())  # the rarest of what chance explains
         parts = 0
         for seed in [*finder.pairs(c.items for c in sifted.found), *runs.found]:
             if any(overlap(seed, habit) > _PART for habit in found):
                 parts += 1
                 continue
-            for habit in _grown(finder, runs, seed):
+            for habit in finder.grown(seed):
                 limit = FALSE_SHARE * (len(found) + 1) / guard.tests
-                if habit.p <= limit and not is_walk(habit):  # what chance explains hides nothing
+                if habit.p <= limit and is_walk(habit):
+                    walks.append(habit)
+                elif habit.p <= limit:  # what chance explains hides nothing
                     parts += _add(found, habit)
                 elif habit.p < chance.p:
                     chance = habit
         for single in after_cues(guard):
-            if any(overlap(single, habit) > _PART for habit in found if len(habit.items) > 1):
+            if any(overlap(single, habit) > _PART for habit in [*found, *walks] if len(habit.items) > 1):
                 parts += 1
             else:
                 found.append(single)
         q_values = benjamini_hochberg([h.p for h in found], guard.tests)
-        kept = [h for h, q in zip(found, q_values, strict=True) if q <= FALSE_SHARE]
-        self.q = {id(h): q for h, q in zip(found, q_values, strict=True)}
+        kept = [(h, q) for h, q in zip(found, q_values, strict=True) if q <= FALSE_SHARE]
         if not kept and (near := min([*found, chance], key=lambda h: h.p)).items:
             steps = " and ".join(f"{i.entity_id} {i.state}" for i in near.items)
             times = len(near.occurrences)
             self.count(nearest=f"{steps}, {times} times; by chance with a probability of {near.p:.2g}")
         self.count(candidates=guard.tests, coincidences=guard.tests - parts - len(kept), parts=parts)
-        return kept
+        since = self.split.timestamp()
+        rest = [(earned(h, self.whole, since, ASK_FIRST), q) for h, q in kept]
+        self.q = {id(h): q for h, q in rest}
+        return [h for h, _ in rest]
 
     # ---------------------------------------------------------------------------------- triggers
 
@@ -189,7 +195,7 @@ class _Miner:
         start = self.whole.day_start(self.fit.days[0])
         outcomes = self.test(self.fit, [r for _, r in options], start)
         if not self.early:
-            options = [(h, self.conditioned(r, outcomes.get(id(r), []))) for h, r in options]
+            options = [(h, c) for h, r in options for c in self.conditioned(h, r, outcomes.get(id(r), []))]
             outcomes = self.test(self.whole, [r for _, r in options], start)
         for habit in [*habits, *(h for h, _ in soon_over)]:
             tried = [
@@ -202,10 +208,20 @@ class _Miner:
             else:
                 self.count(no_trigger=self.counts.no_trigger + 1)
 
-    def conditioned(self, routine: Routine, outcomes: Sequence[Outcome]) -> Routine:
-        """Return a routine without the occasions on which it wasn't wanted, where a rule tells them."""
+    def conditioned(self, habit: Habit, routine: Routine, outcomes: Sequence[Outcome]) -> Iterator[Routine]:
+        """Yield a routine without the occasions on which it wasn't wanted, where a rule tells them.
+
+        And within the hours of its habit, if it has hours: too few occasions at others may have come yet.
+        """
         moments = [self.fit.moment(o.firing.at.timestamp(), followed=o.won) for o in outcomes]
-        return replace(routine, conditions=infer(moments, routine.conditions))
+        conditions = infer(moments, routine.conditions)
+        yield replace(routine, conditions=conditions)
+        if _plain(routine) and not routine.is_limit and conditions.after_min is None:
+            minutes = [self.fit.moment(t, followed=True).minute for t in habit.starts]
+            for after, before in list(windows(minutes))[:1]:
+                if (before - after) % MINUTES_A_DAY <= _HOURS_MIN:
+                    own = replace(routine.conditions, after_min=after, before_min=before)
+                    yield replace(routine, conditions=infer(moments, own))
 
     def test(
         self, history: History, routines: Sequence[Routine], since: datetime
@@ -275,19 +291,10 @@ def _plain(routine: Routine) -> bool:
     return isinstance(routine.trigger, OnState)
 
 
-def _grown(finder: Habits, runs: Runs, seed: Habit) -> list[Habit]:
-    if len({item.entity_id for item in seed.items}) == 1:
-        return [seed]  # a run; meanwhile life goes on
-    grown = [runs.with_ends(finder.grow(one)) for one in finder.by_hour(seed)]
-    if len({frozenset(h.items) for h in grown}) < len(grown):
-        grown = [runs.with_ends(finder.grow(seed))]
-    return grown
-
-
 def _add(found: list[Habit], habit: Habit) -> int:
-    """Add a habit unless it is part of another one, or instead of those that are part of it."""
+    """Add a habit unless it meets one that is surer, or instead of those that are less sure."""
     alike = [h for h in found if overlap(habit, h) > _PART or overlap(h, habit) > _PART]
-    if any(len(h.items) >= len(habit.items) for h in alike):
+    if any(h.p <= habit.p for h in alike):
         return 1
     for other in alike:
         found.remove(other)

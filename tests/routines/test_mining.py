@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
@@ -6,7 +7,7 @@ import pytest
 from devices.events import Origin
 from routines.actions import Item
 from routines.coincidence import Coincidence
-from routines.habit import Habit, is_walk, overlap, recollect
+from routines.habit import Habit, earned, is_walk, left_out, overlap, recollect
 from routines.history import History
 from routines.mining import mine
 from routines.routine import OnState
@@ -119,11 +120,63 @@ def test_a_run_is_steady() -> None:
 A, B = Item("light.a", "on"), Item("light.b", "off")
 
 
+def follow(*items: Item, pause_s: float = 10.0) -> Habit:
+    return Habit(
+        items, tuple({i: day * 86_400 + n * pause_s for n, i in enumerate(items)} for day in range(3))
+    )
+
+
 def test_a_walk_from_room_to_room_is_no_habit() -> None:
-    assert is_walk(Habit((A, B), ()))
-    assert not is_walk(Habit((A, Item("light.b", "on")), ()))
-    assert not is_walk(Habit((A, B, Item("switch.tv", "off")), ()))
-    assert not is_walk(Habit((A, Item("light.a", "off")), ()))  # a run
+    assert is_walk(follow(A, B))
+    assert not is_walk(follow(A, B, pause_s=60.0))  # so long nobody is on the way
+    assert not is_walk(follow(A, Item("light.b", "on")))
+    assert not is_walk(follow(A, B, Item("switch.tv", "off")))
+    assert not is_walk(follow(A, Item("light.a", "off")))  # a run
+
+
+def lamp_and_coffee(rng: Random, lamp_on: Callable[[int], bool], days: int = 40) -> list:
+    """Radio and coffee every morning at seven, and on some days a lamp."""
+    events = []
+    for day in range(days):
+        start = at(day, rng.gauss(7, 0.2))
+        events += [(start, "media_player.radio", "playing")]
+        events += [(start + timedelta(seconds=20), "switch.coffee", "on")]
+        events += [(start + timedelta(seconds=40), "light.lamp", "on")] if lamp_on(day) else []
+        for entity_id in ("media_player.radio", "switch.coffee", "light.lamp"):
+            events.append((start + timedelta(hours=2), entity_id, "off"))
+    return events
+
+
+def morning_habit(lamp_on: Callable[[int], bool]) -> tuple[Habit, History]:
+    history = History(changes(lamp_and_coffee(Random(1), lamp_on)), CALENDAR)
+    items = (Item("media_player.radio", "playing"), Item("switch.coffee", "on"), Item("light.lamp", "on"))
+    occurrences = []
+    for start in history.times[items[0]]:
+        found = {i: t for i in items for t in history.between(i, start - 1, start + 60)}
+        occurrences.append(found)
+    return Habit(items, tuple(occurrences), grown=items), history
+
+
+def test_a_step_that_is_dropped_on_the_held_out_days_goes() -> None:
+    habit, history = morning_habit(lambda day: day < 25)
+    since = at(25, 0).timestamp()
+    assert [i.entity_id for i in earned(habit, history, since, 3.0).items] == [
+        "media_player.radio",
+        "switch.coffee",
+    ]
+
+
+def test_a_step_that_is_left_out_now_and_then_stays() -> None:
+    habit, history = morning_habit(lambda day: day % 6 > 0)
+    assert earned(habit, history, at(25, 0).timestamp(), 3.0) == habit
+
+
+def test_a_step_that_was_done_already_is_not_left_out() -> None:
+    habit, history = morning_habit(lambda day: day >= 0)
+    radio, coffee, lamp = habit.items
+    first = habit.occurrences[0][radio]
+    assert left_out(habit, {radio: first, coffee: first + 20}, history) == [lamp]
+    assert left_out(habit, {radio: first + 3600, coffee: first + 3620}, history) == []  # it is on
 
 
 def test_overlap_counts_occurrences_that_share_an_action() -> None:
