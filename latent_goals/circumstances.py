@@ -11,10 +11,12 @@ X = Mapping[str, Any]
 History = tuple[Hashable, ...]
 Shares = tuple[tuple[Hashable, float], ...]  # contexts, and how much of an event counts in each
 
-ORDER: Final = 6  # longest suffix of the history that is a context of its own
+ORDER: Final = 3  # longest suffix of the history that is a context of its own
 LOOKBACK: Final = 32  # actions of the history that are looked at
 GAPS_S: Final = (8.0, 64.0, 512.0, 4096.0, 20_000.0)  # where one class of pauses ends, the next begins
 MAX_FEATURES: Final = 8  # categorical features, the first in the alphabet
+AGO: Final = 5  # last actions that are features by how long ago
+LATELY: Final = 8  # last actions that are features, whatever their order
 SENSORS: Final = 8  # things that are on and never acted upon, such as motion; the first in order
 CLOCK: Final = frozenset({"hour", "weekday"})  # on the clock they have views of their own
 NOT_CATEGORIES: Final = frozenset({"history", "elapsed_s", "open"})
@@ -44,9 +46,26 @@ def views(x: X) -> Iterator[View]:
         yield View(f"is {name}", ((("is", name, value), 1.0),))
 
 
+def features(x: X) -> Iterator[Hashable]:
+    """Yield what a regression adds up; the first is always there."""
+    last = history_of(x)[::-1][:LATELY]
+    yield ()
+    yield from enumerate(last[:AGO])
+    yield from (("lately", action) for action in dict.fromkeys(last))
+    pause = pause_of(x)
+    if pause is not None:
+        octave = int(log2(1.0 + pause))
+        yield "pause", octave
+        yield "pause", octave // 2, last[:1]
+    if _on_clock(x):
+        yield from (("hour", (int(x["hour"]) + n) % 24) for n in (-1, 0, 1))
+    yield from (("is", name, value) for name, value in _categories(x))
+
+
 def history_of(x: X) -> History:
-    """Return the last actions, oldest first."""
-    return tuple(x.get("history") or ())[-LOOKBACK:]
+    """Return the last actions, oldest first; lists, as JSON has them, are pairs."""
+    last = tuple(x.get("history") or ())[-LOOKBACK:]
+    return tuple(tuple(a) if isinstance(a, list) else a for a in last)
 
 
 def open_of(x: X) -> frozenset[Hashable] | None:

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from devices.counting import pack, unpack
 
-ON: Final = frozenset({"on", "open"})
-OFF: Final = frozenset({"off", "closed", "close"})
+ON: Final = frozenset({"on", "open", "opened", "true", "1"})
+OFF: Final = frozenset({"off", "closed", "close", "false", "0"})
 MEMORY: Final = 64  # occasions; older ones are halved, so that an entity may change its ways
 SURE: Final = 0.05  # of one occasion imagined beforehand, against what the state's name says
-WORDS: Final = re.compile(r"(.+)[ :=|/](.+)")
+WORDS: Final = re.compile(r"(.+)[ :=|/](.+)|(.+)[_.-](on|off|open|opened|closed|close)", re.IGNORECASE)
 
 Parse = Callable[[Hashable], tuple[Hashable, Hashable] | None]
 
@@ -20,13 +20,18 @@ Parse = Callable[[Hashable], tuple[Hashable, Hashable] | None]
 def entity_and_state(action: Hashable) -> tuple[Hashable, Hashable] | None:
     """Return the entity and its new state: those of a pair, or of text such as "light.desk:on".
 
-    >>> entity_and_state(("light.desk", "on")), entity_and_state("light.desk:on"), entity_and_state(7)
-    (('light.desk', 'on'), ('light.desk', 'on'), None)
+    The state is what comes after the last space or one of `:=|/`; after `_.-` only if it is on, off, open or
+    closed. Other actions are known as a whole.
+
+    >>> entity_and_state(("desk", "on")), entity_and_state("light.desk:on"), entity_and_state("desk_on")
+    (('desk', 'on'), ('light.desk', 'on'), ('desk', 'on'))
+    >>> entity_and_state("light.desk"), entity_and_state(7)
+    (None, None)
     """
     if isinstance(action, tuple) and len(action) == 2:
         return action
     if isinstance(action, str) and (words := WORDS.fullmatch(action)):
-        return words[1], words[2]
+        return words[1] or words[3], words[2] or words[4]
     return None
 
 
@@ -65,7 +70,8 @@ class Feasible:
         entity, state = parts
         self.entity[action] = entity
         self.actions_on.setdefault(entity, {})[action] = None
-        prior = SURE if state in ON else 1.0 - SURE if state in OFF else 0.5
+        name = str(state).lower()
+        prior = SURE if name in ON else 1.0 - SURE if name in OFF else 0.5
         self._known[action] = (prior, 1.0)
 
     def learn_one(self, action: Hashable, on: Collection[Hashable] | None) -> None:

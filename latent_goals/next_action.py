@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from math import log
 from typing import Any, Final
 
 from devices.counting import Row
-from latent_goals.circumstances import View, X, gap_of, history_of, open_of, sensors_on, views
+from latent_goals.circumstances import View, X, features, gap_of, history_of, open_of, sensors_on, views
 from latent_goals.counted import Counts
 from latent_goals.feasible import Feasible, Parse, entity_and_state
 from latent_goals.lifts import Ladder
 from latent_goals.pool import Ballot, Pool
+from latent_goals.regression import Regression
 from latent_goals.weighing import Column, Weights
 
 Event = tuple[X, Hashable]
@@ -25,6 +27,8 @@ class Prediction:
     base: dict[Hashable, float]
     ballots: list[Ballot]
     columns: list[Column]
+    features: list[Hashable]
+    scores: dict[Hashable, float]  # by the regression on its own
 
 
 CONCENTRATION: Final = 4.0  # imagined events of the coarser context in each finer one
@@ -37,9 +41,9 @@ RANKS: Final = ((0, 0), (1, 1), (2, 2), (3, 4), (5, 8), (9, 15))  # actions ago
 NEAR: Final = ((1, 1), (2, 3), (4, 99))  # entities ago
 RESCALE: Final = 1e12  # weights start over before floats lose precision
 
-# Mean and precision of the weights before anything is learned: the pool as it is, lifts a little; habits of
-# no action in particular learn faster.
-FIRST_WEIGHTS: Final = {"": (0.1, 20.0), "pool": (1.0, 20.0), "~": (0.0, 8.0)}
+# Mean and precision of the weights before anything is learned: the pool and the regression share, lifts count
+# a little; habits of no action in particular learn faster.
+FIRST_WEIGHTS: Final = {"": (0.1, 20.0), "pool": (0.6, 20.0), "regression": (0.4, 20.0), "~": (0.0, 8.0)}
 
 
 class NextAction:
@@ -50,10 +54,11 @@ class NextAction:
         P(a | x) = (1 - ν) p(a) + ν / K      p(a) ∝ p₀(a) · P(on | a) · exp Σ_c w_c lift_c(a)
 
     - p₀: how often the home does a; with a prior, other homes' P(a | x) counts as 16 of its events;
-    - the contexts c: the last 1 to 6 actions; the pause before the action with the last 1 to 3; hour (shared
+    - the contexts c: the last 1 to 3 actions; the pause before the action with the last 1 to 3; hour (shared
       with the hours beside), hour of the week, and that with the last action; each other feature; the set of
       what is on; sensors that are on; what was frequent lately, or in the history given;
     - lift_c: how much likelier c makes a than the coarser context around c does (`Ladder`);
+    - a regression on what was done of late, each action adding its part (`Regression`), is one more column;
     - habits that hold for all actions, as contexts of lift 1: what was done n actions ago; the entity of the
       last action, of those before, and any that is on, after a pause of such a length;
     - P(on | a): whether a's entity is on when a happens (`Feasible`): what is on can only go off;
@@ -62,9 +67,10 @@ class NextAction:
 
     `fit` learns from many homes what is common, and how far to trust each context in a new one.
 
-    Everything fades: an event counts half after `half_life` events. Memory is bounded: of `max_contexts`
-    contexts, with at most 64 values each, the least recently used goes, of `max_actions` actions the least
-    frequent. An event costs O(actions + values in some twenty contexts), twice that with a prior.
+    Counts fade: an event is worth half after `half_life` events. Memory is bounded: of `max_contexts`
+    contexts with at most 64 values, and an eighth as many features of the regression with at most 128, the
+    least recently used goes, of `max_actions` actions the least frequent. An event costs O(actions + values
+    in some forty contexts and features), twice that with a prior.
 
     Parameters
     ----------
@@ -72,7 +78,7 @@ class NextAction:
     max_contexts: contexts kept.
     max_actions: actions kept.
     parse: returns the entity and the state of an action, or None; by default those of a pair, or of text such
-        as "light.desk:on". Entities are what `x["open"]` holds.
+        as "light.desk:on" (`entity_and_state`). Entities are what `x["open"]` holds; the rest is always possible.
 
     >>> model = NextAction()
     >>> for day in range(20):
@@ -115,6 +121,7 @@ class NextAction:
         self._feasible = Feasible(parse)
         self._pool = Pool()
         self._weights = Weights(FIRST_WEIGHTS)
+        self._regression = Regression(max_features=max(max_contexts // 8, 1), max_values=128)
         self._new, self._events = 0.5, 1.0  # first times, and events, of late
         self._latest: tuple[X, Prediction] | None = None  # learning what was just predicted is half the work
 
@@ -134,6 +141,9 @@ class NextAction:
         if y in found.p:
             self._pool.learn_one(found.base, found.ballots, y, self._unit)
             self._weights.learn_one(found.p, found.columns, y)
+        on, alike = open_of(x), dict.fromkeys(found.p, 1.0)
+        possible = alike if on is None else self._feasible.weigh(alike, on)
+        self._regression.learn_one(possible, found.features, found.scores, y)
         self._new = NOVEL * self._new + (y not in found.p)
         self._events = NOVEL * self._events + 1.0
         self._count(x, y)
@@ -172,7 +182,7 @@ class NextAction:
     def _predict(self, x: X) -> Prediction:
         base = self._base(x)
         if not base:
-            return Prediction({}, {}, [], [])
+            return Prediction({}, {}, [], [], list(features(x)), {})
         seen = [(view, *self._look_up(view)) for view in views(x)]
         ballots = [(view.kind, weights, total) for view, weights, total in seen if total > 0.0]
         echo = _echo(x, self._unit)
@@ -180,9 +190,12 @@ class NextAction:
             ballots.append(("history", echo.weights, echo.total))
         columns: list[Column] = [("pool", self._pool.lifts(base, ballots, self._unit))]
         columns += self._columns(x, base, seen)
+        present = list(features(x))
+        scores = self._regression.scores(present)
+        columns.append(("regression", {a: scores.get(a, 0.0) - log(p) for a, p in base.items()}))
         on = open_of(x)
         possible = base if on is None else self._feasible.weigh(base, on)
-        return Prediction(self._weights.apply(possible, columns), base, ballots, columns)
+        return Prediction(self._weights.apply(possible, columns), base, ballots, columns, present, scores)
 
     def _base(self, x: X) -> dict[Hashable, float]:
         """Return how often each action happens, whatever the circumstances."""
@@ -302,6 +315,7 @@ class NextAction:
             "counts": self._counts.to_list(),
             "feasible": self._feasible.to_list(),
             "pool": self._pool.to_dict(),
+            "regression": self._regression.to_list(),
             "weights": self._weights.to_dict(),
             "novelty": [self._new, self._events],
             "prior": self.prior.to_dict() if self.prior else None,
@@ -315,6 +329,7 @@ class NextAction:
         self._counts.load(data["counts"])
         self._feasible.load(data["feasible"])
         self._pool.load(data["pool"])
+        self._regression.load(data["regression"])
         self._weights.load(data["weights"])
         self._latest = None
         self._new, self._events = data["novelty"]

@@ -110,6 +110,25 @@ def test_actions_may_be_text() -> None:
     assert p["lamp:on"] < 0.02 < p["lamp:off"]
 
 
+def test_a_history_of_lists_is_one_of_pairs() -> None:
+    model, x = learned(home(10)), home(11)[-1][0]
+    as_json = json.loads(json.dumps({**x, "open": sorted(x["open"])}))
+    assert model.predict_proba_one(as_json) == model.predict_proba_one(x)
+
+
+def test_each_recent_action_adds_its_part() -> None:
+    # "film" is followed by "dim", whatever lies between; the last actions are never the same twice.
+    rng, events = random.Random(9), Events()
+    for i in range(150):
+        film = rng.random() < 0.5
+        noise = tuple(f"step {rng.randrange(40)}" for _ in range(2))
+        events.append(({"history": ("film" if film else "radio", *noise)}, "dim" if film else "volume"))
+        events += [({"history": ()}, step) for step in noise if not i % 5]
+    p = learned(events).predict_proba_one({"history": ("film", "step 98", "step 99")})
+    assert p["dim"] > 0.6
+    assert p["dim"] > 3.0 * p["volume"]
+
+
 def test_it_unlearns_a_mask_that_the_home_contradicts() -> None:
     # Nobody ever sees the flush go off again, so it is "on" whenever it is used.
     events: Events = []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Hashable
 from math import log
 
 import pytest
@@ -10,6 +12,7 @@ from latent_goals.counted import Counts
 from latent_goals.feasible import Feasible, entity_and_state
 from latent_goals.lifts import Ladder
 from latent_goals.pool import Pool
+from latent_goals.regression import Regression
 from latent_goals.weighing import Weights
 
 
@@ -155,3 +158,77 @@ def test_rows_and_hashables_survive_json() -> None:
     assert unpack(pack((None, 1.5, ("a", frozenset({2}))))) == (None, 1.5, ("a", frozenset({2})))
     with pytest.raises(TypeError, match="no JSON form"):
         pack(object())
+
+
+@pytest.mark.parametrize(
+    ("action", "parts"),
+    [
+        (("light.desk", "on"), ("light.desk", "on")),
+        ("light.desk:on", ("light.desk", "on")),
+        ("light.desk=off", ("light.desk", "off")),
+        ("Light desk OFF", ("Light desk", "OFF")),
+        ("binary_sensor.door_closed", ("binary_sensor.door", "closed")),
+        ("light.desk", None),
+        ("watch_movie", None),
+        (("light.desk", "on", 3), None),
+        (17, None),
+    ],
+)
+def test_what_an_action_is_read_as(action: Hashable, parts: tuple[str, str] | None) -> None:
+    assert entity_and_state(action) == parts
+
+
+@pytest.mark.parametrize(
+    ("on", "off"), [("on", "off"), ("ON", "OFF"), (True, False), (1, 0), ("open", "closed")]
+)
+def test_names_of_states_are_believed_at_first(on: Hashable, off: Hashable) -> None:
+    feasible = Feasible()
+    feasible.add(("lamp", on))
+    feasible.add(("lamp", off))
+    assert feasible.odds(("lamp", on), {"lamp"}) < 0.1 < 0.9 < feasible.odds(("lamp", off), {"lamp"})
+
+
+def test_a_regression_takes_an_adagrad_step() -> None:
+    model, possible = Regression(max_features=4, max_values=4), {"a": 0.5, "b": 0.5}
+    model.learn_one(possible, ("f",), {}, "a")
+    # p = ½ each; slopes -½ and ½; both sums of squares 0.1 + 0.25; step 0.15 · 0.5 / √0.35
+    step = 0.15 * 0.5 / 0.35**0.5
+    assert model.scores(("f",)) == pytest.approx({"a": step, "b": -step})
+    assert model.scores(("f", "g", "f")) == pytest.approx({"a": 2 * step, "b": -2 * step})
+
+
+def test_a_regression_adds_up_features_never_seen_together() -> None:
+    model, possible = Regression(max_features=8, max_values=8), dict.fromkeys("abc", 1.0)
+    for _ in range(60):
+        for features, y in ((("x", "1"), "a"), (("x", "2"), "b"), (("y", "1"), "b"), (("y", "2"), "c")):
+            model.learn_one(possible, features, model.scores(features), y)
+    z = model.scores(("x",))
+    assert z["a"] > z["b"] > z["c"]
+
+
+def test_what_is_not_possible_teaches_a_regression_nothing() -> None:
+    model = Regression(max_features=4, max_values=4)
+    model.learn_one({"a": 1.0, "b": 1.0, "c": 0.0}, ("f",), {}, "a")
+    assert set(model.scores(("f",))) == {"a", "b"}
+
+
+def test_a_regression_forgets_the_stalest_feature_and_the_weakest_actions() -> None:
+    model = Regression(max_features=2, max_values=4)
+    for feature in "abac":
+        model.learn_one({"tea": 1.0}, (feature,), {}, "tea")
+    assert [bool(model.scores((f,))) for f in "abc"] == [True, False, True]
+    for y in ("tea", "mate", "milk", "rum", "rum", "rum", "water"):
+        model.learn_one({}, ("a",), {}, y)
+    assert len(model.scores(("a",))) <= 4
+    assert "rum" in model.scores(("a",))
+
+
+def test_a_snapshot_of_a_regression_learns_on_alike() -> None:
+    model, copied = (Regression(max_features=4, max_values=4) for _ in range(2))
+    possible = {("lamp", "on"): 0.7, "tv": 0.3}
+    for y in (("lamp", "on"), "tv", "tv"):
+        model.learn_one(possible, ((), ("lately", "tv")), model.scores(((),)), y)
+    copied.load(json.loads(json.dumps(model.to_list())))
+    for each in (model, copied):
+        each.learn_one(possible, ((),), each.scores(((),)), "tv")
+    assert copied.to_list() == model.to_list()
