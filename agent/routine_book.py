@@ -80,9 +80,8 @@ class RoutineBook:
             if known is not None and known.standing is Standing.PROPOSED:
                 known.routine = routine  # the newest numbers, under the id that was proposed
             elif known is not None and known.accepted:
-                out += (
-                    [] if self._waits() else self.corrected.follow(known.routine, routine, event.at, context)
-                )
+                if not self._waits():
+                    out += self.corrected.follow(known.routine, routine, event.at, context)
             elif (
                 routine.id not in event.covered
                 and self._is_new(routine)
@@ -200,8 +199,7 @@ class RoutineBook:
             for a in self.docket.alive.values()
             if a.suggestion.detector == "routine" and a.suggestion.context_key == routine_id
         ]
-        closed = (s for s in about if not kinds or s.kind in kinds)
-        return [self.docket.close(s, Status.RESOLVED, at, why) for s in closed]
+        return [self.docket.close(s, Status.RESOLVED, at, why) for s in about if not kinds or s.kind in kinds]
 
     # -- what residents make of it ----------------------------------------------------------------
 
@@ -256,7 +254,7 @@ class RoutineBook:
         """Return what is to change: a step, or that a routine is no longer needed."""
         out = [] if self._waits() else self.corrected.propose(at, context)
         if self.policy.config.trial:
-            return out
+            return out  # nobody answers: silence speaks against nothing
         out += self._watched(self.upkeep.rest(at))
         return out if self._waits() else out + self.upkeep.propose(at, context)
 

@@ -13,10 +13,10 @@ from devices.state import HomeState
 from devices.wording import clip
 from routines.actions import share_of_full
 from routines.fading import SURPRISING
-from routines.matching import Firing
+from routines.matching import CLOCK_HORIZON_S, Firing
 from routines.naming import entity_name
 from routines.rewriting import Change, Rewrite
-from routines.routine import AtTime, Routine, Step
+from routines.routine import AtTime, OnState, Routine, Step
 from routines.validation import ASK_FIRST
 
 PROPOSAL_LASTS: Final = timedelta(days=14)
@@ -50,7 +50,8 @@ def is_time(firing: Firing, mode: Mode, at: datetime) -> Suggestion:
     """Return the question whether to carry a routine out now, or that it is being carried out."""
     title = f"{firing.routine.name}: {'now?' if mode is Mode.ASK else 'done. Undo?'}"
     last = max((s.delay_s for s in firing.steps), default=0.0)
-    lasts = QUESTION_LASTS + timedelta(seconds=last)
+    by_clock = not isinstance(firing.routine.trigger, OnState)  # residents stray: it may be right for longer
+    lasts = (timedelta(seconds=CLOCK_HORIZON_S) if by_clock else QUESTION_LASTS) + timedelta(seconds=last)
     return replace(_suggestion(Kind.ROUTINE, firing.routine, firing.steps, title, at, lasts), mode=mode)
 
 

@@ -153,10 +153,19 @@ def test_guests_answers_say_nothing() -> None:
     assert entry(p).answers == []
 
 
-def test_in_a_backtest_nothing_is_put_up_for_retirement() -> None:
+def test_in_a_backtest_nobody_answers_and_nothing_is_put_up_for_retirement() -> None:
     p = home(trial=True)
     mined(p, replace(LAMP, evidence=PROVEN))
     assert list(ignored(p, range(1, 8))) == []
+    assert entry(p).standing is Standing.ACCEPTED
+
+
+def test_a_question_by_the_clock_lasts_while_the_resident_may_still_do_it() -> None:
+    p = accepted(home(), replace(LAMP, trigger=AtTime(10 * 60 + 30)), Mode.ASK)
+    (question,) = of(Suggestion, [o for minute in range(29, 31) for o in p.step(tick(minute))])
+    assert question.expires_at - question.raised_at == timedelta(minutes=30)
+    assert p.step(change("light.hall", "on", 55)) != []
+    assert entry(p, replace(LAMP, trigger=AtTime(0))).lately(T0 + timedelta(hours=1)) == (1, 0)
 
 
 # -- runs that are put back -----------------------------------------------------------------------------
