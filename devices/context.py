@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from astral import Observer
 from astral.sun import sun
 
-from devices.events import NOT_A_STATE, StateChange, utc, value
+from devices.events import NOT_A_STATE, StateChange, utc
 
 
 class Daypart(StrEnum):
@@ -34,7 +35,7 @@ class Occupancy(StrEnum):
 _DAYPARTS: Final = (Daypart.NIGHT, Daypart.MORNING, Daypart.AFTERNOON, Daypart.EVENING)
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Context:
     """A moment in the home's own terms."""
 

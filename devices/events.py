@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, TypeVar, dataclass_transform
-
-T = TypeVar("T")
+from typing import Any, Final
 
 NO_ATTRIBUTES: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -17,16 +15,6 @@ UNAVAILABLE: Final = "unavailable"
 UNKNOWN: Final = "unknown"
 NOT_A_STATE: Final = frozenset({UNAVAILABLE, UNKNOWN, ""})
 """States that say "nobody knows": they never train anything and are never numbers."""
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def value(cls: type[T]) -> type[T]:
-    """Make a slotted dataclass of a class, frozen to the type checker: for values that come by the thousand.
-
-    `frozen=True` makes it so for Python as well, but sets each field by a call of `object.__setattr__`, which
-    takes eight times as long.
-    """
-    return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
 class Origin(StrEnum):
@@ -51,7 +39,7 @@ class Source(StrEnum):
     RECORDING = "recording"  # a replay or an import
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class StateChange:
     """An entity's state as one source reported it.
 
@@ -97,7 +85,7 @@ class StateChange:
         return self.origin in _RESIDENTS
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time as an event, so that "still open" can be noticed and a replay is exact."""
 
