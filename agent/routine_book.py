@@ -5,7 +5,7 @@ Mined -> proposal -> accepted -> it is time -> asks, or acts -> its steps, one b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any, Final
@@ -82,19 +82,20 @@ class RoutineBook:
             elif known is not None and known.accepted:
                 if not self._waits():
                     out += self.corrected.follow(known.routine, routine, event.at, context)
-            elif (
-                routine.id not in event.covered
-                and self._is_new(routine)
-                and (self.policy.config.trial or not self._waits())
-                and self.policy.may_propose(routine, event.at)
-            ):
-                out += self._propose(routine, event.at, context)
+            elif known is None and routine.id not in event.covered:
+                out += self._found(routine, event.at, context)
         return out
 
-    def _is_new(self, routine: Routine) -> bool:
-        return routine.id not in self.entries and not any(
-            entry.routine.similarity(routine) >= NEAR for entry in self.entries.values()
-        )
+    def _found(self, routine: Routine, at: datetime, context: Context) -> list[Output]:
+        """Propose a routine that isn't nearly the same as another, or more of the same."""
+        trial = self.policy.config.trial
+        like = [e for e in self.entries.values() if e.routine.similarity(routine) >= NEAR]
+        part = [e for e in self.entries.values() if e.accepted and routine.outgrows(e.routine)]
+        if not all(e in part for e in like) or (self._waits() and not trial):
+            return []
+        if part and not trial:
+            return self.corrected.grow(part[0].routine, routine, at, context)
+        return self._propose(routine, at, context) if self.policy.may_propose(routine, at) else []
 
     def _waits(self) -> bool:
         return any(a.suggestion.kind is Kind.ROUTINE_PROPOSED for a in self.docket.alive.values())
@@ -182,7 +183,13 @@ class RoutineBook:
             entry.off = Off.NO
             self.corrected.restart(entry.routine.id)
         self._watch()
-        return [entry.news(at, why)]
+        return [entry.news(at, why), *(self._outgrown(entry.routine, at) if entry.accepted else ())]
+
+    def _outgrown(self, routine: Routine, at: datetime) -> Iterator[Output]:
+        """Retire what has become part of a routine."""
+        for entry in self.entries.values():
+            if entry.accepted and routine.outgrows(entry.routine):
+                yield from self._stand(entry, Standing.RETIRED, at, why=f"part of {routine.name}")
 
     def _watch(self) -> None:
         self._matcher.watch([e.routine for e in self.entries.values() if e.ours])

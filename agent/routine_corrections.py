@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agent.docket import Docket
 from agent.policy import Policy
 from agent.requests import Adopt
-from agent.routine_wording import another_time, delivered, rewording
+from agent.routine_wording import another_time, delivered, more_steps, rewording
 from agent.suggestions import Command, Mode, Output, Severity, Standing, Suggestion, Verdict
 from devices.context import Context
 from devices.events import Origin, StateChange
@@ -139,10 +139,17 @@ class CorrectionBook:
         was, now = before.trigger, found.trigger
         if not (isinstance(was, AtTime) and isinstance(now, AtTime)) or self.policy.config.trial:
             return []
-        near = was.apart(now.minute) <= max(SHIFTED_MIN, now.early_min + now.late_min)
-        asked = another_time(before, found, at)
-        refused = asked.evidence["rewrite"]["key"] in self._refused.get(before.id, ())
-        if near or refused or not self.policy.may_propose(found, at):
+        if was.apart(now.minute) <= max(SHIFTED_MIN, now.early_min + now.late_min):
+            return []
+        return self._ask(another_time(before, found, at), found, context)
+
+    def grow(self, before: Routine, found: Routine, at: datetime, context: Context) -> list[Output]:
+        """Ask whether a routine should do what has turned out to be part of its habit."""
+        return self._ask(more_steps(before, found, at), found, context)
+
+    def _ask(self, asked: Suggestion, found: Routine, context: Context) -> list[Output]:
+        at, refused = asked.raised_at, self._refused.get(asked.context_key, ())
+        if asked.evidence["rewrite"]["key"] in refused or not self.policy.may_propose(found, at):
             return []
         asked = delivered(asked, self.policy.deliver_at(at, context, Severity.INFO))
         self.docket.open(asked)

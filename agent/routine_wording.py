@@ -103,6 +103,24 @@ def another_time(before: Routine, found: Routine, at: datetime) -> Suggestion:
     return replace(asked, evidence=evidence, raised_for=body["key"], short=before.name)
 
 
+def more_steps(before: Routine, found: Routine, at: datetime) -> Suggestion:
+    """Return the question whether a routine should do all that its residents do then."""
+    e = found.evidence
+    lately = f", right {e.wins} of {e.wins + e.losses} times lately" if e.held_out is not None else ""
+    title = f"{before.name}: you do more then: {found.name}{lately}. All of it from now on?"
+    asked = _suggestion(Kind.ROUTINE_PROPOSED, found, found.steps, title, at, PROPOSAL_LASTS)
+    body = {"key": f"steps {found.id}", "change": "steps"}
+    evidence = {**asked.evidence, "replaces": before.id, "rewrite": body}
+    return replace(
+        asked,
+        evidence=evidence,
+        context_key=before.id,
+        raised_for=body["key"],
+        short=before.name,
+        group=f"routine {before.id}",
+    )
+
+
 def retirement(routine: Routine, faded: Faded, at: datetime, zone: tzinfo | None) -> Suggestion:
     """Return the question whether to let a routine go, with what speaks against it."""
     since, score, threshold = faded.unneeded_since, -log10(faded.p), -log10(SURPRISING)

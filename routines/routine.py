@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from routines.actions import COMMANDABLE
+
 MINUTES_A_DAY: Final = 1440
 
 
@@ -138,6 +140,18 @@ class Routine:
         """The states that it brings about."""
         return frozenset((s.entity_id, s.state) for s in self.steps)
 
+    @property
+    def acts(self) -> frozenset[tuple[str, str]]:
+        """What a resident does in it himself: the steps, and what starts it unless that is a sensor."""
+        trigger = self.trigger
+        if isinstance(trigger, OnState) and trigger.entity_id.partition(".")[0] in COMMANDABLE:
+            return self.items | {(trigger.entity_id, trigger.state)}
+        return self.items
+
+    def outgrows(self, other: Routine) -> bool:
+        """Whether it is all that another one is, and more."""
+        return self.acts > other.acts
+
     def concerns(self, entity_id: str) -> bool:
         """Whether an entity starts it, or is moved by it."""
         cue = self.trigger.entity_id if isinstance(self.trigger, OnState) else None
@@ -156,8 +170,8 @@ class Routine:
         )
 
     def similarity(self, other: Routine) -> float:
-        """Return the Jaccard index of the steps: 1 for the same, 0 for nothing in common."""
-        return len(self.items & other.items) / len(self.items | other.items)
+        """Return the Jaccard index of what is done: 1 for the same, 0 for nothing in common."""
+        return len(self.acts & other.acts) / len(self.acts | other.acts)
 
     def renamed(self, old: str, new: str) -> Routine:
         """Return the routine with an entity under its new id."""

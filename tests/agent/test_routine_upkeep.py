@@ -370,3 +370,53 @@ def test_an_automations_news_are_of_its_routine_alone() -> None:
     (news,) = of(RoutineNews, p.step(change("automation.hall", "off", 5, attributes=ours)))
     assert (news.off, news.elsewhere, news.standing) == ("resident", True, Standing.ACCEPTED)
     assert entry(reloaded(p)).off is Off.RESIDENT
+
+
+# -- habits of which more is seen -----------------------------------------------------------------------
+
+MORE = replace(COMING, name="Hall and radio on when door opens")  # what LAMP does, and the radio
+
+
+@pytest.mark.parametrize("mode", [Mode.ACT, Mode.ASK])
+def test_a_habit_that_turns_out_to_be_more_is_offered_as_a_change(mode: Mode) -> None:
+    p = accepted(home(), LAMP, mode)
+    (offer,) = of(Suggestion, mined(p, MORE, minutes=DAY))
+    assert offer.title == (
+        "Hall on when door opens: you do more then: Hall and radio on when door opens, "
+        "right 21 of 22 times lately. All of it from now on?"
+    )
+    assert list(p.routines.entries) == [LAMP.id]
+    news = of(RoutineNews, answer(p, [offer], Verdict.ACCEPTED, DAY + 1))
+    assert [(n.routine.id, n.standing) for n in news] == [
+        (LAMP.id, Standing.RETIRED),
+        (MORE.id, Standing.ACCEPTED),
+    ]
+    assert entry(p, MORE).mode is mode
+
+
+def test_a_no_to_more_steps_stays_a_no() -> None:
+    p = accepted(home(), LAMP)
+    (offer,) = of(Suggestion, mined(p, MORE, minutes=DAY))
+    answer(p, [offer], Verdict.REJECTED, DAY + 2)
+    assert mined(reloaded(p), MORE, minutes=2 * DAY) == []
+    assert entry(p).accepted
+
+
+def test_what_has_become_part_of_a_routine_is_not_asked_on_its_own() -> None:
+    p = home(trial=True)
+    mined(p, LAMP)
+    mined(p, COFFEE)
+    news = of(RoutineNews, mined(p, MORE, minutes=DAY))
+    retired = [n for n in news if n.standing is Standing.RETIRED]
+    assert {n.routine.id for n in retired} == {LAMP.id, COFFEE.id}
+    assert {n.why for n in retired} == {f"part of {MORE.name}"}
+    (question,) = of(Suggestion, door_opens(p, DAY + 10))
+    assert len(question.actions) == 2
+
+
+def test_the_same_habit_with_another_trigger_is_nothing_new() -> None:
+    p = home(trial=True)
+    mined(p, COMING)
+    by_lamp = replace(COMING, trigger=OnState("light.hall", "on"), steps=(Step("switch.radio", "on"),))
+    at_seven = replace(COMING, trigger=AtTime(420, 5, 5))
+    assert mined(p, by_lamp, at_seven, minutes=DAY) == []
