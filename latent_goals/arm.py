@@ -87,7 +87,7 @@ class Arm:
     >>> for _ in range(4):
     ...     arm.learn_one("evening", -1.0)
     >>> round(arm.tail("evening"), 3), round(arm.tail("morning"), 3)
-    (0.07, 0.076)
+    (0.066, 0.102)
 
     References
     ----------
@@ -102,8 +102,8 @@ class Arm:
         self,
         *,
         prior: tuple[float, float] = (1.0, 1.0),
-        hazard: float = 0.05,
-        pool: float = 4.0,
+        hazard: float = 0.03,
+        pool: float = 3.0,
         segments: int = 16,
     ) -> None:
         if not (min(prior) > 0.0 and 0.0 <= hazard < 1.0 and pool >= 0.0 and segments >= 2):

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from latent_goals.arm import Arm, Rewards
 from latent_goals.decision import REWARDS, Decision, Outcome, Reason, Value
+
+_TRIAL_FAILED: Final = 2  # failed second chances that a failed trial is like
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Whether enough of an arm's first showings were accepted."""
+
+    yes: int = 0
+    misses: int = 0  # those done by hand are neither: they were right
+    passed: bool = False
+    failed: bool = False
+
+    def fails(self, outcome: Outcome, enough: tuple[int, int]) -> bool:
+        """Count an outcome, and return whether it ends the trial badly."""
+        if self.passed or self.failed or outcome is Outcome.BY_HAND:
+            return False
+        accepted = outcome is Outcome.ACCEPTED
+        self.yes += accepted - (outcome is Outcome.UNDONE and self.yes > 0)
+        self.misses += not accepted
+        self.passed, self.failed = self.yes >= enough[0], self.misses >= enough[1]
+        return self.failed
 
 
 @dataclass(slots=True)
@@ -20,6 +42,7 @@ class _Record:
     pending: list[int] = field(default_factory=list)  # showings without an answer
     chances: int = 0  # second chances that it failed, less its good outcomes since
     answers: dict[str, int] = field(default_factory=dict)
+    trial: _Trial = field(default_factory=_Trial)
 
 
 class GoalBandit:
@@ -37,7 +60,10 @@ class GoalBandit:
     2. Where P(v > 0) < `bound`, the arm is suppressed: P(show) = second_chance · 4^-k · (1 - cost),
        where k counts the second chances that came out badly, less the good outcomes since. In n
        opportunities these are about log₄(1 + 3 n · second_chance) showings: two in a thousand.
-    3. Where P(v > cost) < `bound`, P(show) is 0.
+    3. An arm is on trial at first: unless enough[0] showings are accepted before enough[1] are not, it
+       is suppressed wherever P(v > 0) < 1/2, as if it had failed two second chances. An arm that is accepted
+       one time in ten passes in 0.5% of all cases, one accepted seven times in ten fails in 6%.
+    4. Where P(v > cost) < `bound`, P(show) is 0.
 
     So a propensity of showing is 0, or at least 2 `bound`, or that of a second chance. A change in what the
     residents want is found by `Arm`.
@@ -52,6 +78,7 @@ class GoalBandit:
     bound: probability of being better than silence below which an arm is suppressed.
     second_chance: probability with which a suppressed arm gets its first second chance at an opportunity.
     most_pending: showings of an arm that may be without an answer at a time.
+    enough: acceptances that an arm on trial needs, before so many showings that aren't accepted.
     make_arm: the prior of an arm; `partial(Arm, hazard=0.0)` for one that never changes.
     rewards: what the outcomes are worth.
 
@@ -62,7 +89,7 @@ class GoalBandit:
     ...         bandit.show_one(decision)
     ...         bandit.learn_one(decision, Outcome.REJECTED)
     >>> decision.reason.value, decision.p_show, round(decision.p_better, 3)
-    ('suppressed', 0.00125, 0.012)
+    ('suppressed', 0.00125, 0.01)
     >>> bandit.explain("film: dim the lights")["why"]
     'after 3 showings (3 reject) it is worse than silence with a probability of 0.99'
 
@@ -80,16 +107,20 @@ class GoalBandit:
         bound: float = 0.1,
         second_chance: float = 0.005,
         most_pending: int = 2,
+        enough: tuple[int, int] = (4, 5),
         make_arm: Callable[[], Arm] = Arm,
         rewards: Mapping[Outcome, float] = REWARDS,
         most_arms: int = 500,
     ) -> None:
-        if not (0.0 < bound < 0.5 and 0.0 <= second_chance <= bound and most_pending > 0 and most_arms > 0):
-            raise ValueError(f"out of range: {bound=} {second_chance=} {most_pending=} {most_arms=}")
+        if not (0.0 < bound < 0.5 and 0.0 <= second_chance <= bound):
+            raise ValueError(f"out of range: {bound=} {second_chance=}")
+        if min(most_pending, most_arms, *enough) <= 0:
+            raise ValueError(f"out of range: {most_pending=} {most_arms=} {enough=}")
         self.by = by
         self.bound = bound
         self.second_chance = second_chance
         self.most_pending = most_pending
+        self.enough = enough
         self.most_arms = most_arms
         self.rewards = rewards
         self.make_arm = make_arm
@@ -112,10 +143,10 @@ class GoalBandit:
 
     def _p_show(self, record: _Record, cell: str, better: float, cost: float) -> tuple[float, Reason]:
         pending = len(record.pending)
-        if better < self.bound:
+        if better < self._limit(record):
             chance = self._chance(record) * (1.0 - min(1.0, max(0.0, cost)))
             return (0.0 if pending else chance), Reason.SUPPRESSED
-        if pending >= self.most_pending:
+        if pending >= self.most_pending or (pending and self._last_of_trial(record)):
             return 0.0, Reason.WAITING
         ignored = self.rewards[Outcome.IGNORED]
         unanswered = Rewards(pending, pending * ignored, pending * ignored * ignored)
@@ -123,6 +154,15 @@ class GoalBandit:
         if worth >= self.bound:
             return min(1.0, 2.0 * worth), Reason.OPEN
         return 0.0, Reason.WAITING if pending else Reason.COSTLY
+
+    def _limit(self, record: _Record) -> float:
+        """Return the probability of being better than silence below which an arm is suppressed."""
+        return 0.5 if record.trial.failed else self.bound
+
+    def _last_of_trial(self, record: _Record) -> bool:
+        """Whether an answer that is waited for may end an arm's trial."""
+        trial = record.trial
+        return not trial.passed and trial.misses + len(record.pending) >= self.enough[1]
 
     def _chance(self, record: _Record) -> float:
         return self.second_chance * 0.25**record.chances
@@ -154,10 +194,19 @@ class GoalBandit:
             return
         record.answers[outcome.value] = record.answers.get(outcome.value, 0) + 1
         record.arm.learn_one(self._cell(decision.x), reward)
+        self._try(record, decision, outcome)
         if reward > 0.0:
             record.chances = max(0, record.chances - 1)
         elif decision.reason is Reason.SECOND_CHANCE:
             record.chances += 1
+
+    def _try(self, record: _Record, decision: Decision, outcome: Outcome) -> None:
+        """Let an arm pass its trial, or fail it; one that has recovered gets another."""
+        if record.trial.failed:
+            if record.arm.tail(self._cell(decision.x)) >= self._limit(record):
+                record.trial = _Trial()
+        elif record.trial.fails(outcome, self.enough):
+            record.chances += _TRIAL_FAILED
 
     def explain(self, arm: str, x: Mapping[str, Value] | None = None) -> dict[str, Any]:
         """Return the numbers behind an arm, in the circumstances of x or else where it does best."""
@@ -165,7 +214,8 @@ class GoalBandit:
         cells = [self._cell(x)] if x is not None else list(record.arm.cells) or [""]
         cell = max(cells, key=record.arm.tail)
         better = record.arm.tail(cell)
-        quiet = better < self.bound
+        limit = self._limit(record)
+        quiet = better < limit
         return {
             "arm": arm,
             "circumstances": cell,
@@ -174,7 +224,7 @@ class GoalBandit:
             "answers": dict(record.answers),
             "mean_value": record.arm.mean(cell),
             "p_worse_than_silence": 1.0 - better,
-            "limit": 1.0 - self.bound,
+            "limit": 1.0 - limit,
             "quiet": quiet,
             "second_chance": self._chance(record) if quiet else None,
             "why": _why(record, better) if quiet else "",
@@ -185,7 +235,7 @@ class GoalBandit:
         self._records.pop(arm, None)
 
     def _quiet(self, record: _Record) -> bool:
-        return all(record.arm.tail(c) < self.bound for c in record.arm.cells or ("",))
+        return all(record.arm.tail(c) < self._limit(record) for c in record.arm.cells or ("",))
 
     def _cell(self, x: Mapping[str, Value]) -> str:
         return "|".join(str(x.get(feature, "")) for feature in self.by)
@@ -203,6 +253,7 @@ class GoalBandit:
                     "pending": list(r.pending),
                     "chances": r.chances,
                     "answers": dict(r.answers),
+                    "trial": astuple(r.trial),
                 }
                 for name, r in self._records.items()
             }
@@ -216,11 +267,11 @@ class GoalBandit:
             record.arm.load(body["posterior"])
             record.shown, record.pending = body["shown"], list(body["pending"])
             record.chances, record.answers = body["chances"], dict(body["answers"])
+            record.trial = _Trial(*body.get("trial", (0, 0, True)))
 
 
 def _why(record: _Record, better: float) -> str:
     answers = ", ".join(f"{n} {outcome}" for outcome, n in record.answers.items())
-    return (
-        f"after {record.shown} showings ({answers}) it is worse than silence "
-        f"with a probability of {1.0 - better:.2f}"
-    )
+    why = f"after {record.shown} showings ({answers}) it is worse than silence"
+    tried = ", and too few of the first were accepted" if record.trial.failed else ""
+    return f"{why} with a probability of {1.0 - better:.2f}{tried}"

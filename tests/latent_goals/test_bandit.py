@@ -243,7 +243,7 @@ def test_of_too_many_arms_suppressed_ones_are_remembered() -> None:
 
 
 def test_refuses_nonsense() -> None:
-    for kwargs in ({"bound": 0.5}, {"second_chance": 0.2}, {"most_pending": 0}, {"most_arms": 0}):
+    for kwargs in ({"bound": 0.5}, {"second_chance": 0.2}, {"most_pending": 0}, {"enough": (0, 5)}):
         with pytest.raises(ValueError, match="range"):
             GoalBandit(**kwargs)
 
@@ -260,3 +260,66 @@ def test_a_question_that_is_always_one_too_many_is_dropped(yes_in: int, least: i
             accepted = yes_in and shown % yes_in == 0
             bandit.learn_one(decision, Outcome.ACCEPTED if accepted else Outcome.BY_HAND)
     assert least <= shown <= most
+
+
+# -- the first showings -------------------------------------------------------------------------------
+
+
+def shown_and(bandit: GoalBandit, *outcomes: Outcome) -> None:
+    for outcome in outcomes:
+        show(bandit, outcome)
+
+
+def test_five_showings_for_nothing_before_four_acceptances_end_it_though_it_may_be_worth_it() -> None:
+    bandit, lenient = GoalBandit(), GoalBandit(enough=(4, 50))
+    for one in (bandit, lenient):
+        shown_and(one, YES, *[Outcome.IGNORED] * 4, YES, Outcome.IGNORED)
+    better = lenient.decide("a", X, Draw()).p_better
+    assert 0.1 < better < 0.5  # Beta(3, 6), about: too unsure for the bound
+    assert lenient.decide("a", X, Draw()).reason is Reason.OPEN
+    assert bandit.decide("a", X, Draw(0.1)).reason is Reason.SUPPRESSED
+    assert bandit.decide("a", X, Draw()).propensity == pytest.approx(0.005 / 16)  # it had its chance
+    report = bandit.explain("a", X)
+    assert report["quiet"]
+    assert report["why"].endswith("and too few of the first were accepted")
+
+
+def test_an_arm_that_was_accepted_four_times_is_judged_by_its_worth_alone() -> None:
+    bandit = GoalBandit()
+    shown_and(bandit, YES, Outcome.IGNORED, YES, Outcome.IGNORED, YES, YES, *[Outcome.IGNORED] * 3, YES)
+    assert bandit.decide("a", X, Draw()).reason is Reason.OPEN
+
+
+def test_what_was_done_by_hand_is_neither_and_an_undo_takes_the_acceptance_back() -> None:
+    bandit = GoalBandit()
+    shown_and(bandit, *[Outcome.IGNORED] * 2, YES, *[Outcome.BY_HAND] * 5, YES)
+    assert not bandit.explain("a", X)["quiet"]
+    late = show(bandit, YES)
+    other = GoalBandit(enough=(1, 1))
+    decision = show(other, Outcome.BY_HAND)
+    other.learn_one(decision, Outcome.UNDONE)
+    bandit.learn_one(late, Outcome.UNDONE)
+    assert other.explain("a", X)["quiet"]
+
+
+def test_an_arm_that_failed_gets_another_trial_when_second_chances_are_taken() -> None:
+    bandit = GoalBandit()
+    shown_and(bandit, *[Outcome.IGNORED] * 5)
+    for _ in range(4):
+        decision = bandit.decide("a", X, Draw())
+        bandit.show_one(decision)
+        bandit.learn_one(decision, YES)
+    assert bandit.decide("a", X, Draw()).reason is Reason.OPEN
+
+
+def test_it_waits_for_the_answer_that_may_end_a_trial() -> None:
+    bandit = GoalBandit(enough=(3, 2))
+    show(bandit, YES)
+    show(bandit, Outcome.IGNORED)
+    bandit.show_one(bandit.decide("a", X, Draw()))
+    assert bandit.decide("a", X, Draw()).reason is Reason.WAITING
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_wanted_one_time_in_ten_is_shown_eight_times_at_most(seed: int) -> None:
+    assert live(GoalBandit(), Random(seed), 300, p_yes=0.1) <= 8
