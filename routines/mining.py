@@ -34,7 +34,7 @@ LEAST_DAYS: Final = 6
 EARLY: Final = 4.0
 """Wins for each loss that can be believed, without which nothing is offered before days can be held out.
 
-The answer to a cue, of which there are many to choose from, is never offered before.
+The answer to a sensor, of which there are many to choose from, is never offered before.
 """
 
 FALSE_SHARE: Final = 0.01
@@ -189,7 +189,7 @@ class _Miner:
 
     def choose(self, habits: Sequence[Habit]) -> Iterator[_Tried]:
         """Yield each habit with the trigger that does best."""
-        options = [(h, r) for h in habits for r in proposals(self.fit, h) if not self.early or _plain(r)]
+        options = [(h, r) for h in habits for r in proposals(self.fit, h) if not self.early or _begins(r)]
         soon_over = list(limits(self.fit))
         options += soon_over
         start = self.whole.day_start(self.fit.days[0])
@@ -287,8 +287,13 @@ class _Miner:
 
 
 def _plain(routine: Routine) -> bool:
-    """Whether nothing but the steps was learned, so that what it was learned from may prove it."""
     return isinstance(routine.trigger, OnState)
+
+
+def _begins(routine: Routine) -> bool:
+    """Whether a step begins it: nothing else was learned, so that what it was learned from may prove it."""
+    trigger = routine.trigger
+    return isinstance(trigger, OnState) and (trigger.entity_id, trigger.state) in routine.items
 
 
 def _add(found: list[Habit], habit: Habit) -> int:
@@ -339,7 +344,7 @@ class _Tried:
         if self.routine.is_limit and self.pooled.sure <= BY_ITSELF:
             return False  # to ask would be no help: it has to be right by itself
         if self.early:
-            return len(self.habit.items) > 1 and self.learned.sure > EARLY
+            return self.learned.sure > EARLY
         return won >= 2 and won >= ASK_FIRST * lost and self.pooled.sure > ASK_FIRST
 
     def rank(self) -> tuple[bool, bool, float]:
