@@ -177,9 +177,19 @@ def in_turn(lags: Sequence[float]) -> bool:
     line, n = sorted(lags), len(lags)
     low, mid, high = (quantile(line, q) for q in (0.25, 0.5, 0.75))
     after = sum(lag >= 0.0 for lag in line)
-    least = IN_ORDER - math.sqrt(IN_ORDER * (1.0 - IN_ORDER) / n)
     like = LIKE * (1.0 + 1.0 / math.sqrt(n))
-    return max(after, n - after) >= least * n and high - low <= max(AS_GOOD_AS_EVEN_S, like * abs(mid))
+    return nearly(IN_ORDER, max(after, n - after), n) and high - low <= max(
+        AS_GOOD_AS_EVEN_S, like * abs(mid)
+    )
+
+
+def nearly(share: float, k: int, n: int) -> bool:
+    """Whether k of n may be so large a share, but for a standard error.
+
+    >>> nearly(0.8, 8, 11), nearly(0.8, 80, 110)
+    (True, False)
+    """
+    return k >= share * n - math.sqrt(share * (1.0 - share) * n)
 
 
 def around(lags: Sequence[float]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from typing import Final
 from routines.actions import Item
 from routines.coincidence import Coincidence
 from routines.guard import fisher
-from routines.habit import LEAST_HITS, LEAST_RATE, PAUSES_S, Habit, around, in_turn, ordered
+from routines.habit import LEAST_HITS, LEAST_RATE, PAUSES_S, Habit, around, in_turn, nearly, ordered
 from routines.history import DAY_S
 from routines.runs import WIDTHS_S, Runs
 
@@ -70,7 +70,8 @@ class Habits:
         occurrences = tuple(self._meetings(few, many, PAUSES_S[1], times))
         if len(occurrences) < max(LEAST_HITS, LEAST_RATE / 3 * len(times)):
             return None
-        if len(occurrences) < BOUND * sum(1 for _ in self._meetings(few, many, 2.0 * PAUSES_S[1], times)):
+        farther = sum(1 for _ in self._meetings(few, many, 2.0 * PAUSES_S[1], times))
+        if not nearly(BOUND, len(occurrences), farther):
             return None
         lags = [o[many] - o[few] for o in occurrences]
         if not in_turn(lags):
@@ -160,7 +161,7 @@ class Habits:
             hits, chances = self._rate(habit, item, window)
             if hits < LEAST_HITS or hits < LEAST_RATE * chances or (best and hits <= best[0]):
                 continue
-            if hits < BOUND * self._rate(habit, item, 2.0 * window)[0]:
+            if not nearly(BOUND, hits, self._rate(habit, item, 2.0 * window)[0]):
                 continue
             grown = self._with(habit, item, window)
             p = self._link(grown, item)

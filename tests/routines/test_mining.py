@@ -8,6 +8,7 @@ from devices.events import Origin
 from routines.actions import Item
 from routines.coincidence import Coincidence
 from routines.habit import Habit, earned, is_walk, left_out, overlap, recollect
+from routines.habits import Habits
 from routines.history import History
 from routines.mining import mine
 from routines.routine import OnState
@@ -35,6 +36,33 @@ def test_a_habit_becomes_one_routine_with_its_steps(days: int) -> None:
     assert evidence.held_out is not None
     assert max(evidence.dates) > evidence.held_out[0] > min(evidence.dates)
     assert "coffee" in routine.name.lower()
+
+
+def test_the_evidence_names_every_day_and_counts_what_came_of_the_trigger() -> None:
+    events = home(45)
+    done = {when.date().isoformat() for when, entity_id, state in mornings(Random(1), 45) if state == "on"}
+    (routine,) = mine(changes(events), CALENDAR).routines
+    evidence = routine.evidence
+    assert evidence.held_out is not None
+    assert done <= set(evidence.dates)
+    learned = [d for d in done if d < evidence.held_out[0]]
+    assert len(learned) <= evidence.opportunities <= 1.5 * len(learned)
+    assert evidence.wins + evidence.missed >= len(done) - len(learned)
+
+
+def test_actions_that_are_often_done_alone_at_other_hours_are_a_pair_at_one() -> None:
+    rng = Random(5)
+    desk, fan = Item("light.desk", "on"), Item("switch.fan", "on")
+    events = [event for _ in range(6) for event in noise(rng, 60, (desk.entity_id, fan.entity_id))]
+    for day in range(0, 60, 2):
+        start = at(day, rng.gauss(23.3, 0.1))
+        for n, item in enumerate((desk, fan)):
+            events.append((start + timedelta(seconds=30 * n), item.entity_id, "on"))
+            events.append((start + timedelta(minutes=rng.uniform(20, 120)), item.entity_id, "off"))
+    guard = Coincidence(History(changes(events), CALENDAR))
+    (pair,) = Habits(guard, Runs(guard)).pairs([(desk, fan)])
+    assert len(guard.history.times[desk]) > 5 * len(pair.occurrences) > 50
+    assert {guard.history.clock(start)[1] // 3600 + 4 for start in pair.starts} <= {22, 23}
 
 
 def test_nothing_repeated_is_nothing_proposed_and_says_why() -> None:
