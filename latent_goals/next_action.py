@@ -78,7 +78,8 @@ class NextAction:
     max_contexts: contexts kept.
     max_actions: actions kept.
     parse: returns the entity and the state of an action, or None; by default those of a pair, or of text such
-        as "light.desk:on" (`entity_and_state`). Entities are what `x["open"]` holds; the rest is always possible.
+        as "light.desk:on" (`entity_and_state`). Entities are what `x["open"]` holds; an action of none is
+        always possible.
 
     >>> model = NextAction()
     >>> for day in range(20):

@@ -52,10 +52,11 @@ class Regression:
     def scores(self, features: Sequence[Hashable]) -> dict[Hashable, float]:
         """Return z of each action that a feature knows; of others it is 0."""
         z: dict[Hashable, float] = {}
+        get = z.get
         for feature in features:
             if row := self._rows.get(feature):
                 for action, weight in row[0].items():
-                    z[action] = z.get(action, 0.0) + weight
+                    z[action] = get(action, 0.0) + weight
         return z
 
     def learn_one(

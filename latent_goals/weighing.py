@@ -50,11 +50,12 @@ class Weights:
     def apply(self, base: Mapping[Hashable, float], columns: Sequence[Column]) -> dict[Hashable, float]:
         """Return the distribution over the actions of `base`."""
         evidence: dict[Hashable, float] = {}
+        get = evidence.get
         for name, values in columns:
             weight = self._of(name)[0]
             if weight:
                 for action, value in values.items():
-                    evidence[action] = evidence.get(action, 0.0) + weight * value
+                    evidence[action] = get(action, 0.0) + weight * value
         p = dict(base)
         for action, nats in evidence.items():
             p[action] *= exp(max(-EVIDENCE_CAP, min(EVIDENCE_CAP, nats)))
