@@ -93,6 +93,8 @@ class RoutineBook:
         part = [e for e in self.entries.values() if e.accepted and routine.outgrows(e.routine)]
         if not all(e in part for e in like) or (self._waits() and not trial):
             return []
+        if routine.is_limit and not may_run_unasked(routine, self.home):
+            return []  # to be asked at each use whether it may end later is worse than ending it
         if part and not trial:
             return self.corrected.grow(part[0].routine, routine, at, context)
         return self._propose(routine, at, context) if self.policy.may_propose(routine, at) else []
@@ -231,6 +233,8 @@ class RoutineBook:
         out: list[Output] = []
         if change.domain == "automation":
             out += self._watched(self.upkeep.automation(change))
+        if change.old != change.new:
+            self._steps.done(change.entity_id, change.new)
         usual = self.usage.is_usual(change)
         self.usage.observe(change, learns=self.policy.may_learn)
         for entry, turn in self.corrected.observe(change, zone, usual=usual):

@@ -46,6 +46,11 @@ class Steps:
             if at - c.at <= _LATE and (known := self.home.get(c.entity_id)) and known.state != c.state
         ]
 
+    def done(self, entity_id: str, state: str) -> None:
+        """Leave out what has been done before its time, also if that doesn't last: it was served."""
+        if self._due:
+            self._due = [(when, c) for when, c in self._due if (c.entity_id, c.state) != (entity_id, state)]
+
     def cancel(self, suggestion_id: str) -> None:
         """Leave out the steps of a suggestion that are still to come: it was taken back."""
         self._due = [(when, c) for when, c in self._due if c.suggestion_id != suggestion_id]

@@ -206,8 +206,31 @@ def test_a_step_that_is_long_overdue_or_done_already_is_left_out() -> None:
     assert of(Command, down.step(tick(24))) == []  # due at 13, ten minutes' grace
     done = accepted(home())
     door_opens(done, 10)
-    done.step(change("switch.radio", "on", 12))
+    done.step(change("switch.radio", "on", 11))
+    done.step(change("switch.radio", "off", 12))  # it has served, and goes on no more
     assert of(Command, done.step(tick(13))) == []
+
+
+def test_what_has_a_limit_is_ended_by_itself_or_not_at_all() -> None:
+    """A question at each use would be worse than ending it."""
+    limit = Routine(
+        "Hall off 5 min after it goes on",
+        OnState("light.hall", "on"),
+        (Step("light.hall", "off", 300.0),),
+        evidence=replace(PROVEN, wins=99, losses=2),
+    )
+    unproven = replace(limit, evidence=replace(limit.evidence, held_out=None))
+    assert mined(home(), unproven) == []
+    p = home()
+    (offer,) = of(Suggestion, mined(p, limit))
+    assert offer.mode is Mode.ASK  # to make it a routine
+    answer(p, [offer], Verdict.ACCEPTED, 1)
+    p.step(change("light.hall", "on", 10))
+    p.step(change("light.hall", "off", 11))
+    p.step(change("light.hall", "on", 14))
+    assert of(Command, p.step(tick(15))) == []  # five minutes after the first use, one after the second
+    (command,) = of(Command, p.step(tick(19)))
+    assert (command.entity_id, command.state) == ("light.hall", "off")
 
 
 def test_undo_puts_back_what_was_done_and_stops_the_rest() -> None:
