@@ -103,6 +103,7 @@ class Living:
 
     def wait_state(self, entity_id: str, state: str) -> None:
         wait_for(f"{entity_id} {state}", lambda: self.state(entity_id) == state)
+        self.call(lambda: None)  # the turn that stepped it has committed it
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a function in the daemon's thread."""
