@@ -65,7 +65,7 @@ def features(x: X) -> Iterator[Hashable]:
 def history_of(x: X) -> History:
     """Return the last actions, oldest first; lists, as JSON has them, are pairs."""
     last = tuple(x.get("history") or ())[-LOOKBACK:]
-    return tuple(tuple(a) if isinstance(a, list) else a for a in last)
+    return tuple([tuple(a) if isinstance(a, list) else a for a in last])
 
 
 def open_of(x: X) -> frozenset[Hashable] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any, Final
 
 from devices.counting import pack, unpack
@@ -91,13 +91,13 @@ class Feasible:
         times_on, times = self._known[action]
         return (times_on if self.entity[action] in on else times - times_on) / times
 
-    def weigh(self, p: Mapping[Hashable, float], on: Collection[Hashable]) -> dict[Hashable, float]:
-        """Return each action's probability times its odds."""
-        weighed, entity = dict(p), self.entity
-        for action, (times_on, times) in self._known.items():
-            if action in weighed:
-                weighed[action] *= (times_on if entity[action] in on else times - times_on) / times
-        return weighed
+    def odds_of(self, actions: Iterable[Hashable], on: Collection[Hashable] | None) -> dict[Hashable, float]:
+        """Return the odds of each action; where nobody knows what is on they are 1."""
+        if on is None:
+            return dict.fromkeys(actions, 1.0)
+        entity = self.entity
+        odds = {a: (n_on if entity[a] in on else n - n_on) / n for a, (n_on, n) in self._known.items()}
+        return {a: odds.get(a, 1.0) for a in actions}
 
     def forget(self, action: Hashable) -> None:
         """Forget an action."""

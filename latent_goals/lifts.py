@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from math import log
 
 
@@ -49,15 +49,14 @@ class Ladder:
         base, m = self._base, self._concentration
         self._rungs[kind] = (weights, total, within)
         below = base if within is None else self._all(within, weights)
-        return {a: log(1.0 + n / (m * below[a])) for a, n in weights.items() if a in base}
+        return {a: log(1.0 + n / (m * p)) for a, n in weights.items() if (p := below.get(a))}
 
-    def _all(self, kind: str, actions: Iterable[Hashable]) -> dict[Hashable, float]:
+    def _all(self, kind: str, actions: Collection[Hashable]) -> dict[Hashable, float]:
         """Return `p` of several actions at once, for speed."""
         base, m = self._base, self._concentration
-        known = [a for a in actions if a in base]
         weights, total, within = self._rungs.get(kind, ({}, 0.0, None))
-        below = base if within is None else self._all(within, known)
-        return {a: (weights.get(a, 0.0) + m * below[a]) / (total + m) for a in known}
+        below = base if within is None else self._all(within, actions)
+        return {a: (weights.get(a, 0.0) + m * p) / (total + m) for a in actions if (p := below.get(a))}
 
     def p(self, kind: str | None, action: Hashable) -> float:
         """Return the probability of an action in a context; without counts, in the one around it."""

@@ -25,6 +25,7 @@ class Prediction:
 
     p: dict[Hashable, float]
     base: dict[Hashable, float]
+    odds: dict[Hashable, float]  # that what is on is, given the action
     ballots: list[Ballot]
     columns: list[Column]
     features: list[Hashable]
@@ -68,7 +69,7 @@ class NextAction:
     `fit` learns from many homes what is common, and how far to trust each context in a new one.
 
     Counts fade: an event is worth half after `half_life` events. Memory is bounded: of `max_contexts`
-    contexts with at most 64 values, and an eighth as many features of the regression with at most 128, the
+    contexts with at most 64 values, and of an eighth as many features and 512 actions of the regression, the
     least recently used goes, of `max_actions` actions the least frequent. An event costs O(actions + values
     in some forty contexts and features), twice that with a prior.
 
@@ -122,7 +123,7 @@ class NextAction:
         self._feasible = Feasible(parse)
         self._pool = Pool()
         self._weights = Weights(FIRST_WEIGHTS)
-        self._regression = Regression(max_features=max(max_contexts // 8, 1), max_values=128)
+        self._regression = Regression(max_features=max(max_contexts // 8, 1), max_actions=512)
         self._new, self._events = 0.5, 1.0  # first times, and events, of late
         self._latest: tuple[X, Prediction] | None = None  # learning what was just predicted is half the work
 
@@ -130,10 +131,9 @@ class NextAction:
         """Return the probability of each known action to be the next; they sum to 1."""
         prediction = self._predict(x)
         self._latest = (dict(x), prediction)
-        p = prediction.p
         novel = self._new / self._events
-        share = novel / max(len(p), 1)
-        return {action: (1.0 - novel) * value + share for action, value in p.items()}
+        share = novel / max(len(prediction.p), 1)
+        return {action: (1.0 - novel) * value + share for action, value in prediction.p.items()}
 
     def learn_one(self, x: X, y: Hashable) -> None:
         """Learn that `y` was done in circumstances `x`."""
@@ -142,9 +142,7 @@ class NextAction:
         if y in found.p:
             self._pool.learn_one(found.base, found.ballots, y, self._unit)
             self._weights.learn_one(found.p, found.columns, y)
-        on, alike = open_of(x), dict.fromkeys(found.p, 1.0)
-        possible = alike if on is None else self._feasible.weigh(alike, on)
-        self._regression.learn_one(possible, found.features, found.scores, y)
+        self._regression.learn_one(found.odds, found.features, found.scores, y)
         self._new = NOVEL * self._new + (y not in found.p)
         self._events = NOVEL * self._events + 1.0
         self._count(x, y)
@@ -183,7 +181,8 @@ class NextAction:
     def _predict(self, x: X) -> Prediction:
         base = self._base(x)
         if not base:
-            return Prediction({}, {}, [], [], list(features(x)), {})
+            return Prediction({}, {}, {}, [], [], list(features(x)), {})
+        odds = self._feasible.odds_of(base, open_of(x))
         seen = [(view, *self._look_up(view)) for view in views(x)]
         ballots = [(view.kind, weights, total) for view, weights, total in seen if total > 0.0]
         echo = _echo(x, self._unit)
@@ -194,21 +193,20 @@ class NextAction:
         present = list(features(x))
         scores = self._regression.scores(present)
         columns.append(("regression", {a: scores.get(a, 0.0) - log(p) for a, p in base.items()}))
-        on = open_of(x)
-        possible = base if on is None else self._feasible.weigh(base, on)
-        return Prediction(self._weights.apply(possible, columns), base, ballots, columns, present, scores)
+        p = self._weights.apply({a: p * odds[a] for a, p in base.items()}, columns)
+        return Prediction(p, base, odds, ballots, columns, present, scores)
 
     def _base(self, x: X) -> dict[Hashable, float]:
         """Return how often each action happens, whatever the circumstances."""
         own, unit = self._actions.weights, self._unit
         others = self.prior.predict_proba_one(x) if self.prior else {}
-        known = [*own, *(a for a in others if a not in own)]
-        known += [a for a in dict.fromkeys(history_of(x)) if a not in own and a not in others]
+        known = dict.fromkeys((*own, *others, *history_of(x)), 0.0) | own
         if not others:
-            total = self._actions.total + UNSEEN * unit * len(known)
-            return {a: (own.get(a, 0.0) + UNSEEN * unit) / total for a in known}
+            unseen = UNSEEN * unit
+            total = self._actions.total + unseen * len(known)
+            return {a: (n + unseen) / total for a, n in known.items()}
         m, least = PRIOR_EVENTS * unit, 0.01 / len(known)
-        base = {a: own.get(a, 0.0) + m * (others.get(a, 0.0) + least) for a in known}
+        base = {a: n + m * (others.get(a, 0.0) + least) for a, n in known.items()}
         total = sum(base.values())
         return {a: value / total for a, value in base.items()}
 
@@ -252,11 +250,10 @@ class NextAction:
 
     def _lately(self, x: X, base: Mapping[Hashable, float]) -> list[Column]:
         """Return the lifts of what was frequent lately, and in the history."""
-        ladder, scale = Ladder(base, concentration=CONCENTRATION), 1.0 / self._recent_unit
-        recent = {action: weight * scale for action, weight in self._recent.weights.items()}
-        echo = _echo(x, 1.0)
+        unit, recent = self._recent_unit, self._recent
+        ladder, echo = Ladder(base, concentration=CONCENTRATION * unit), _echo(x, unit)
         return [
-            ("lately", ladder.lift("lately", recent, self._recent.total * scale)),
+            ("lately", ladder.lift("lately", recent.weights, recent.total)),
             ("history", ladder.lift("history", echo.weights, echo.total)),
         ]
 
@@ -316,7 +313,7 @@ class NextAction:
             "counts": self._counts.to_list(),
             "feasible": self._feasible.to_list(),
             "pool": self._pool.to_dict(),
-            "regression": self._regression.to_list(),
+            "regression": self._regression.to_dict(),
             "weights": self._weights.to_dict(),
             "novelty": [self._new, self._events],
             "prior": self.prior.to_dict() if self.prior else None,

@@ -52,11 +52,12 @@ class Pool:
     ) -> dict[Hashable, float]:
         """Return log(1 + L / p₀) of each action that has votes; `unit` is the weight of one event."""
         votes: dict[Hashable, float] = {}
+        get = votes.get
         for kind, weights, total in ballots:
             part = self._share(kind, total / unit) / (total + unit)
             for action, weight in weights.items():
-                votes[action] = votes.get(action, 0.0) + part * weight
-        return {action: log(1.0 + n / base[action]) for action, n in votes.items() if action in base}
+                votes[action] = get(action, 0.0) + part * weight
+        return {action: log(1.0 + n / p) for action, n in votes.items() if (p := base.get(action))}
 
     def learn_one(
         self, base: Mapping[Hashable, float], ballots: Sequence[Ballot], y: Hashable, unit: float

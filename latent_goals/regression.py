@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Hashable, Mapping, Sequence
 from math import exp, sqrt
 from typing import Any, Final
@@ -24,10 +25,12 @@ class Regression:
     part. The two err differently, so that both together are better than either. Only actions of at least 2%
     are pushed away, which saves most of the work.
 
-    Memory: `max_features` features of `max_values` actions; the feature learned least recently goes, and of
-    its actions the quarter with the weakest weights. Both operations are O(actions known of each feature).
+    Memory: two floats for each of `max_features` features and `max_actions` actions (at least 64: one event
+    teaches of up to 51); of both the one learned least recently goes. Scoring is O(features · actions known),
+    in C; learning is O(actions) and a step for each feature and likely action.
 
-    >>> model, possible = Regression(max_features=8, max_values=8), {"tea": 1.0, "coffee": 1.0}
+    >>> model = Regression(max_features=8, max_actions=64)
+    >>> possible = {"tea": 1.0, "coffee": 1.0}
     >>> for _ in range(50):
     ...     for features, y in ((("morning", "sugar"), "coffee"), (("evening", "sugar"), "tea")):
     ...         model.learn_one(possible, features, model.scores(features), y)
@@ -41,23 +44,20 @@ class Regression:
     stochastic optimization. Journal of Machine Learning Research 12.
     """
 
-    __slots__ = ("_rows", "max_features", "max_values")
+    __slots__ = ("_places", "_rows", "max_actions", "max_features")
 
-    def __init__(self, *, max_features: int, max_values: int) -> None:
+    def __init__(self, *, max_features: int, max_actions: int) -> None:
         self.max_features = max_features
-        self.max_values = max_values
-        # feature -> weight of each action, sum of its squared gradients
-        self._rows: dict[Hashable, tuple[dict[Hashable, float], dict[Hashable, float]]] = {}
+        self.max_actions = max(max_actions, 64)
+        self._places: dict[Hashable, int] = {}  # action -> its place in each row
+        # feature -> weights, sums of squared gradients: dense, as adding rows up is most of the work
+        self._rows: dict[Hashable, tuple[array[float], array[float]]] = {}
 
     def scores(self, features: Sequence[Hashable]) -> dict[Hashable, float]:
         """Return z of each action that a feature knows; of others it is 0."""
-        z: dict[Hashable, float] = {}
-        get = z.get
-        for feature in features:
-            if row := self._rows.get(feature):
-                for action, weight in row[0].items():
-                    z[action] = get(action, 0.0) + weight
-        return z
+        rows = [row[0] for feature in features if (row := self._rows.get(feature))]
+        z: list[float] = list(map(sum, zip(*rows, strict=True))) or [0.0] * len(self._places)
+        return {action: z[place] for action, place in self._places.items() if z[place]}
 
     def learn_one(
         self,
@@ -67,34 +67,59 @@ class Regression:
         y: Hashable,
     ) -> None:
         """Learn that it was `y`, where the features gave these scores, to actions so far possible."""
-        chance = {a: p * exp(min(scores.get(a, 0.0), SCORE_CAP)) for a, p in possible.items()}
+        chance = {
+            a: p * exp(z if (z := scores.get(a, 0.0)) < SCORE_CAP else SCORE_CAP) for a, p in possible.items()
+        }
         total = sum(chance.values()) or 1.0
-        slopes = [(a, p / total) for a, p in chance.items() if p > LEAST * total and a != y]
+        least = LEAST * total
+        slopes = [(a, p / total) for a, p in chance.items() if p > least and a != y]
         slopes.append((y, chance.get(y, 0.0) / total - 1.0))
-        steps = [(a, slope, slope * slope) for a, slope in slopes]
+        steps = [(self._place(a), RATE * slope, slope * slope) for a, slope in slopes]
         for feature in features:
-            row = self._rows.pop(feature, None) or ({}, {})
+            row = self._rows.pop(feature, None) or self._row()
             self._rows[feature] = row  # the last to go from now on
             weights, squares = row
-            for a, slope, square in steps:
-                squares[a] = so_far = squares.get(a, START) + square
-                weights[a] = weights.get(a, 0.0) - RATE * slope / sqrt(so_far)
-            if len(weights) > self.max_values:  # a quarter goes at once, as finding the weakest takes a while
-                for a in sorted(weights, key=lambda a: abs(weights[a]))[: -3 * self.max_values // 4]:
-                    del weights[a], squares[a]
+            for place, step, square in steps:
+                squares[place] = so_far = squares[place] + square
+                weights[place] -= step / sqrt(so_far)
         while len(self._rows) > self.max_features:
             del self._rows[next(iter(self._rows))]
 
-    def to_list(self) -> list[Any]:
-        """Return a JSON-serialisable snapshot."""
-        return [
-            [pack(feature), [[pack(a), w, squares[a]] for a, w in weights.items()]]
-            for feature, (weights, squares) in self._rows.items()
-        ]
+    def _place(self, action: Hashable) -> int:
+        """Return the place of an action to be learned, perhaps that of the one learned least recently."""
+        places = self._places
+        place = places.pop(action, None)
+        if place is None and len(places) < self.max_actions:
+            place = len(places)
+            for weights, squares in self._rows.values():
+                weights.append(0.0)
+                squares.append(START)
+        elif place is None:
+            place = places.pop(next(iter(places)))
+            for weights, squares in self._rows.values():
+                weights[place], squares[place] = 0.0, START
+        places[action] = place  # the last to go from now on
+        return place
 
-    def load(self, data: Sequence[Any]) -> None:
-        """Restore from `to_list`."""
+    def _row(self) -> tuple[array[float], array[float]]:
+        size = len(self._places)
+        return array("d", [0.0]) * size, array("d", [START]) * size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable snapshot."""
+        return {
+            "actions": [[pack(action), place] for action, place in self._places.items()],
+            "rows": [
+                [pack(feature), [[i, w, squares[i]] for i, w in enumerate(weights) if w]]
+                for feature, (weights, squares) in self._rows.items()
+            ],
+        }
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Restore from `to_dict`."""
+        self._places = {unpack(action): place for action, place in data["actions"]}
         self._rows = {}
-        for feature, values in data:
-            actions = [(unpack(a), w, s) for a, w, s in values]
-            self._rows[unpack(feature)] = ({a: w for a, w, _ in actions}, {a: s for a, _, s in actions})
+        for feature, values in data["rows"]:
+            self._rows[unpack(feature)] = weights, squares = self._row()
+            for place, weight, square in values:
+                weights[place], squares[place] = weight, square

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from math import exp
+from math import copysign, exp
+from operator import mul
 from typing import Any, Final, Self
 
 Column = tuple[str, Mapping[Hashable, float]]  # name of the weight, value of each action that isn't at 0
 
-EVIDENCE_CAP: Final = 60.0  # nats; exp stays finite
+CAP: Final = 60.0  # nats of evidence; exp stays finite
 
 
 class Weights:
@@ -49,27 +50,22 @@ class Weights:
 
     def apply(self, base: Mapping[Hashable, float], columns: Sequence[Column]) -> dict[Hashable, float]:
         """Return the distribution over the actions of `base`."""
-        evidence: dict[Hashable, float] = {}
-        get = evidence.get
+        evidence = dict.fromkeys(base, 0.0)
         for name, values in columns:
             weight = self._of(name)[0]
             if weight:
                 for action, value in values.items():
-                    evidence[action] = get(action, 0.0) + weight * value
-        p = dict(base)
-        for action, nats in evidence.items():
-            p[action] *= exp(max(-EVIDENCE_CAP, min(EVIDENCE_CAP, nats)))
-        total = sum(p.values())
-        return {action: value / total for action, value in p.items()}
+                    evidence[action] += weight * value
+        nats = [n if -CAP < n < CAP else copysign(CAP, n) for n in evidence.values()]
+        p = list(map(mul, base.values(), map(exp, nats)))
+        total = sum(p)
+        return {action: value / total for action, value in zip(base, p, strict=True)}
 
     def learn_one(self, p: Mapping[Hashable, float], columns: Sequence[Column], y: Hashable) -> None:
         """Learn that it was `y`, where `p` was predicted."""
         for name, values in columns:
-            mean = square = 0.0
-            for action, value in values.items():
-                part = p[action] * value
-                mean += part
-                square += part * value
+            parts = [p[action] * value for action, value in values.items()]
+            mean, square = sum(parts), sum(map(mul, parts, values.values()))
             weight, precision = self._of(name)
             precision += max(square - mean * mean, 0.0)
             self._learned[name] = (weight + (values.get(y, 0.0) - mean) / precision, precision)

@@ -128,6 +128,17 @@ def test_a_state_whose_name_says_nothing_is_learned() -> None:
     assert feasible.odds(("blind", "half"), {"blind"}) == pytest.approx(0.95)
 
 
+def test_odds_of_several_actions_are_those_of_each() -> None:
+    feasible = Feasible()
+    for _ in range(3):
+        feasible.learn_one(("lamp", "off"), {"lamp"})
+    actions = [("lamp", "off"), "coffee"]
+    # 3.95 of 4 occasions
+    assert feasible.odds_of(actions, {"lamp"}) == pytest.approx({("lamp", "off"): 3.95 / 4, "coffee": 1.0})
+    assert feasible.odds_of(actions, set()) == {a: feasible.odds(a, set()) for a in actions}
+    assert feasible.odds_of(actions, None) == dict.fromkeys(actions, 1.0)
+
+
 def test_forgetting_an_action_leaves_its_entity_to_the_others() -> None:
     feasible = Feasible()
     for action in (("lamp", "on"), ("lamp", "off")):
@@ -189,7 +200,7 @@ def test_names_of_states_are_believed_at_first(on: Hashable, off: Hashable) -> N
 
 
 def test_a_regression_takes_an_adagrad_step() -> None:
-    model, possible = Regression(max_features=4, max_values=4), {"a": 0.5, "b": 0.5}
+    model, possible = Regression(max_features=4, max_actions=64), {"a": 0.5, "b": 0.5}
     model.learn_one(possible, ("f",), {}, "a")
     # p = ½ each; slopes -½ and ½; both sums of squares 0.1 + 0.25; step 0.15 · 0.5 / √0.35
     step = 0.15 * 0.5 / 0.35**0.5
@@ -198,7 +209,7 @@ def test_a_regression_takes_an_adagrad_step() -> None:
 
 
 def test_a_regression_adds_up_features_never_seen_together() -> None:
-    model, possible = Regression(max_features=8, max_values=8), dict.fromkeys("abc", 1.0)
+    model, possible = Regression(max_features=8, max_actions=64), dict.fromkeys("abc", 1.0)
     for _ in range(60):
         for features, y in ((("x", "1"), "a"), (("x", "2"), "b"), (("y", "1"), "b"), (("y", "2"), "c")):
             model.learn_one(possible, features, model.scores(features), y)
@@ -207,28 +218,37 @@ def test_a_regression_adds_up_features_never_seen_together() -> None:
 
 
 def test_what_is_not_possible_teaches_a_regression_nothing() -> None:
-    model = Regression(max_features=4, max_values=4)
+    model = Regression(max_features=4, max_actions=64)
     model.learn_one({"a": 1.0, "b": 1.0, "c": 0.0}, ("f",), {}, "a")
     assert set(model.scores(("f",))) == {"a", "b"}
 
 
-def test_a_regression_forgets_the_stalest_feature_and_the_weakest_actions() -> None:
-    model = Regression(max_features=2, max_values=4)
+def test_a_regression_forgets_the_feature_learned_least_recently() -> None:
+    model = Regression(max_features=2, max_actions=64)
     for feature in "abac":
-        model.learn_one({"tea": 1.0}, (feature,), {}, "tea")
+        model.learn_one({"tea": 1.0, "rum": 1.0}, (feature,), {}, "tea")
     assert [bool(model.scores((f,))) for f in "abc"] == [True, False, True]
-    for y in ("tea", "mate", "milk", "rum", "rum", "rum", "water"):
+
+
+def test_a_regression_forgets_the_action_learned_least_recently() -> None:
+    model = Regression(max_features=2, max_actions=64)
+    for y in ("tea", "rum", "tea"):
         model.learn_one({}, ("a",), {}, y)
-    assert len(model.scores(("a",))) <= 4
-    assert "rum" in model.scores(("a",))
+    for i in range(63):
+        model.learn_one({}, ("b",), {}, f"step {i}")
+    assert set(model.scores(("a",))) == {"tea"}
+    assert len(model.scores(("b",))) == 63
+    model.learn_one({}, ("b",), {}, "rum")  # in tea's place
+    assert model.scores(("a",)) == {}
+    assert set(model.scores(("b",))) == {"rum", *(f"step {i}" for i in range(63))}
 
 
 def test_a_snapshot_of_a_regression_learns_on_alike() -> None:
-    model, copied = (Regression(max_features=4, max_values=4) for _ in range(2))
+    model, copied = (Regression(max_features=4, max_actions=64) for _ in range(2))
     possible = {("lamp", "on"): 0.7, "tv": 0.3}
     for y in (("lamp", "on"), "tv", "tv"):
         model.learn_one(possible, ((), ("lately", "tv")), model.scores(((),)), y)
-    copied.load(json.loads(json.dumps(model.to_list())))
+    copied.load(json.loads(json.dumps(model.to_dict())))
     for each in (model, copied):
         each.learn_one(possible, ((),), each.scores(((),)), "tv")
-    assert copied.to_list() == model.to_list()
+    assert copied.to_dict() == model.to_dict()
