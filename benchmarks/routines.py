@@ -1,7 +1,7 @@
 """Routines: planted habits found, nothing found where there is nothing, and held-out weeks of real homes.
 
     python benchmarks/routines.py [--seeds 20] [--first-seed 400] [--nulls 100] [--days 60] [--data DIR]
-                                  [--parts planted,simulated,nulls,real]
+                                  [--parts planted,simulated,nights,nulls,real]
                                   [--methods ours,association,prefixspan] [--json OUT] [--verbose]
 
 Planted: homes with eight habits of two to five steps among random switching. Simulated: the project's own
@@ -9,11 +9,13 @@ homes, where residents also walk about with lights, lock up behind themselves an
 there and isn't one of their named habits counts as false, however regular it is. A routine is right if it has
 exactly the steps of a habit and its trigger is the habit's cue, one of its steps, or a time (or hours) within
 30 minutes of the habit's median start. "Seen" is the recall of habits each of whose steps changed something
-ten times or more: what is off already can't be seen to be switched off. Nulls: any routine is false. Real
-homes (--data is the folder with recordings, or the one above): the first half is mined, the second half
+ten times or more: what is off already can't be seen to be switched off. Nights: planted homes searched every
+third night from the 21st on, beside a daemon for which a habit doesn't grow. Nulls: any routine is false.
+Real homes (--data is the folder with recordings, or the one above): the first half is mined, the second half
 replayed; a firing wins if the resident takes most of the steps himself in time. "At 8.5" is the largest share
 of his actions that the best routines cover with 8.5 wins a loss; "bound" is what rules picked in hindsight
-would. Seeds below 400 were developed on: figures come from others.
+would; "limits" adds what would end a use by itself, which the daemon doesn't offer as a question.
+Seeds below 400 were developed on: figures come from others.
 """
 
 # ruff: noqa: E402 - see sys.path below
@@ -33,10 +35,11 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # benchmarks/routines.py would shadow the package
 
 from benchmarks import _routine_homes as homes
-from benchmarks._homes import recording
-from benchmarks._routine_baselines import METHODS, propose
+from benchmarks._homes import Home, recording
+from benchmarks._routine_baselines import METHODS, Found, propose
 from benchmarks._routine_bound import bound
 from benchmarks._routine_homes import RoutineHome
+from benchmarks._routine_nights import come_to, nights
 from benchmarks._routine_replay import replay
 from devices.context import Calendar
 from routines.routine import AtSun, AtTime, Routine
@@ -164,6 +167,23 @@ def measure(
             row.detail[before:] = [f"seed {seed} {line}" for line in row.detail[before:]]
 
 
+def measure_nights(
+    found: Iterator[tuple[str, int, RoutineHome]], days: int, rows: dict[tuple[str, str], Row]
+) -> None:
+    for kind, seed, home in found:
+        start = time.perf_counter()
+        searched = nights(home, days)
+        seconds = (time.perf_counter() - start) / len(searched)
+        for method, grows in (("ours", True), ("no growth", False)):
+            proposed, last = come_to(searched, grows=grows)
+            for when, routines in (("proposed", proposed), ("in the end", last)):
+                row = rows.setdefault((f"{kind}, {when}", method), Row(f"{kind}, {when}", method))
+                row.seconds.append(seconds)
+                before = len(row.detail)
+                judge(row, home, routines)
+                row.detail[before:] = [f"seed {seed} {line}" for line in row.detail[before:]]
+
+
 def print_rows(rows: Sequence[Row], *, verbose: bool) -> None:
     print(
         f"{'homes':28} {'method':12} {'n':>4} {'routines/home':>13} {'precision':>9} {'recall':>7}"
@@ -201,23 +221,30 @@ def real(folder: Path, methods: Sequence[str], *, verbose: bool) -> list[dict[st
             )
         for method in methods:
             found = propose(method, half, Calendar(home.zone), include_unknown=True)
-            replayed = replay(home, found)
-            wins, losses, share = replayed.pooled()
-            best_wins, best_losses, best = replayed.pooled(RATIO)
-            rows.append(
-                {"home": name, "method": method, "routines": len(found), "wins": wins, "losses": losses,
-                 "covered": share, "wins_at": best_wins, "losses_at": best_losses, "covered_at": best}
-            )  # fmt: skip
-            print(
-                f"{name:12} {method:12} {len(found):>8} {f'{wins}:{losses}':>12} {share:>8.2f}"
-                f" {f'{best_wins}:{best_losses}':>12} {best:>8.2f}",
-                flush=True,
-            )
-            if verbose and method == "ours":
-                for (_, outcomes), (_, routine) in zip(replayed.outcomes, found, strict=True):
-                    won = sum(o.won for o in outcomes)
-                    print(f"    {won}:{len(outcomes) - won} {describe(routine)}")
+            asked = [(rank, routine) for rank, routine in found if not routine.is_limit]
+            rows.append(replayed(home, name, method, asked, verbose=verbose))
+            if len(asked) < len(found):
+                rows.append(replayed(home, name, "limits", found, verbose=verbose))
     return rows
+
+
+def replayed(home: Home, name: str, method: str, found: Found, *, verbose: bool) -> dict[str, object]:
+    done = replay(home, found)
+    wins, losses, share = done.pooled()
+    best_wins, best_losses, best = done.pooled(RATIO)
+    print(
+        f"{name:12} {method:12} {len(found):>8} {f'{wins}:{losses}':>12} {share:>8.2f}"
+        f" {f'{best_wins}:{best_losses}':>12} {best:>8.2f}",
+        flush=True,
+    )
+    if verbose and method in {"ours", "limits"}:
+        for (_, outcomes), (_, routine) in zip(done.outcomes, found, strict=True):
+            won = sum(o.won for o in outcomes)
+            print(f"    {won}:{len(outcomes) - won} {describe(routine)}")
+    return {
+        "home": name, "method": method, "routines": len(found), "wins": wins, "losses": losses,
+        "covered": share, "wins_at": best_wins, "losses_at": best_losses, "covered_at": best,
+    }  # fmt: skip
 
 
 def arguments() -> argparse.Namespace:
@@ -230,7 +257,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--nulls", type=int, default=100, help="homes of each null kind")
     parser.add_argument("--days", type=int, default=homes.DAYS)
     parser.add_argument("--data", type=Path, help="folder with recordings, for the real homes")
-    parser.add_argument("--parts", **names, default=["planted", "simulated", "nulls", "real"])
+    parser.add_argument("--parts", **names, default=["planted", "simulated", "nights", "nulls", "real"])
     parser.add_argument("--methods", **names, default=list(METHODS))
     parser.add_argument("--json", type=Path, help="write everything here")
     parser.add_argument("--verbose", action="store_true", help="list what is false or missed")
@@ -245,6 +272,8 @@ def main() -> None:
         measure(planted_homes(range(first, first + options.seeds), options.days), options.methods, rows)
     if "simulated" in options.parts:
         measure(simulated_homes(range(first, first + options.seeds), options.days), options.methods, rows)
+    if "nights" in options.parts:
+        measure_nights(planted_homes(range(first, first + options.seeds), options.days), options.days, rows)
     if "nulls" in options.parts:
         measure(null_homes(range(first, first + options.nulls), options.days), options.methods, rows)
     print_rows(list(rows.values()), verbose=options.verbose)
