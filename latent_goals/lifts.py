@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
-from math import log
+from math import log1p
 
 
 class Ladder:
@@ -49,7 +49,7 @@ class Ladder:
         base, m = self._base, self._concentration
         self._rungs[kind] = (weights, total, within)
         below = base if within is None else self._all(within, weights)
-        return {a: log(1.0 + n / (m * p)) for a, n in weights.items() if (p := below.get(a))}
+        return {a: log1p(n / (m * p)) for a, n in weights.items() if (p := below.get(a))}
 
     def _all(self, kind: str, actions: Collection[Hashable]) -> dict[Hashable, float]:
         """Return `p` of several actions at once, for speed."""

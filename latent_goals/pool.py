@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from math import log
+from math import log1p
 from typing import Any, Final
 
 Ballot = tuple[str, Mapping[Hashable, float], float]  # kind of context, its counts, their sum
@@ -57,7 +57,7 @@ class Pool:
             part = self._share(kind, total / unit) / (total + unit)
             for action, weight in weights.items():
                 votes[action] = get(action, 0.0) + part * weight
-        return {action: log(1.0 + n / p) for action, n in votes.items() if (p := base.get(action))}
+        return {action: log1p(n / p) for action, n in votes.items() if (p := base.get(action))}
 
     def learn_one(
         self, base: Mapping[Hashable, float], ballots: Sequence[Ballot], y: Hashable, unit: float
