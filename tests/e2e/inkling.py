@@ -70,6 +70,12 @@ class Inkling(Server):
             [self._program, "run", "--config", str(self._config)], folder / "inkling.log", env=env
         )
 
+    def make_it_afternoon(self) -> None:
+        """Let the home lie where it is about three now: who sleeps is asked less."""
+        east = (15 - datetime.now(UTC).hour + 12) % 24 - 12
+        with self._config.open("a") as settings:
+            settings.write(f'[home]\ntime_zone = "Etc/GMT{-east:+d}"\n')  # their signs are turned round
+
     def start(self) -> None:
         """Start the daemon; return when it hears Home Assistant."""
         before = self.connections

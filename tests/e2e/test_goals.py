@@ -37,6 +37,7 @@ TRIES = 40
 @pytest.fixture
 def inkling(inkling: Inkling, tmp_path: Path) -> Inkling:
     """Return a daemon, not yet started, that has learned three weeks of films."""
+    inkling.make_it_afternoon()
     past = films(datetime.now(UTC) - SINCE)
     (tmp_path / "past.jsonl").write_bytes(b"".join(map(format_line, past)))
     assert inkling.cli("import", str(tmp_path / "past.jsonl"))["new"] == len(past)
@@ -144,7 +145,8 @@ def turned_down(inkling: Inkling, folder: Path, at: datetime) -> str:
 def test_rejected_twice_it_goes_quiet_and_says_why(
     ha: HomeAssistant, inkling: Inkling, tmp_path: Path
 ) -> None:
-    first = turned_down(inkling, tmp_path, datetime.now(UTC) - SINCE / 2)
+    evening = timedelta(hours=44)  # ago: a no makes a question cost more at the same hour, too
+    first = turned_down(inkling, tmp_path, datetime.now(UTC) - evening)
     inkling.start()
     with room(ha, "parlour") as parlour, ha.events() as events:
         inkling.wait_row(parlour.lamp.entity_id, "off", datetime.now(UTC) - SINCE)
