@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import paho.mqtt.client as paho
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.errors import InklingError, StoreError
+from agent.mqtt_client import make_client, prepare_connection, topics
 from agent.mqtt_errors import BrokerRefusedError, SilentBrokerError, advice
-from agent.settings import MqttSettings, SettingsError
+from agent.settings import MqttSettings
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
@@ -128,21 +126,9 @@ class MqttBridge:
     # -- connection -------------------------------------------------------------------------------
 
     def _make_client(self) -> paho.Client:
-        s = self.settings
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=s.client_id,
-            protocol=self._protocol,
-            clean_session=None if self._protocol == paho.MQTTv5 else False,
-            manual_ack=True,
-        )
-        if s.username is not None:
-            client.username_pw_set(s.username, s.password.get_secret_value() if s.password else None)
-        if s.tls or s.ca_file or s.cert_file:
-            client.tls_set_context(_tls_context(s))
-        if self._will is not None:
-            client.will_set(*self._will, qos=1, retain=True)
+        client = make_client(self.settings, self._protocol, self._will)
         client.on_connect = self._connacked
+        client.on_subscribe = self._subscribed
         client.on_message = self._message
         client.on_disconnect = self._disconnected
         client.on_socket_open = self._socket_open
@@ -151,23 +137,12 @@ class MqttBridge:
         return client
 
     async def _connect(self) -> None:
-        """Connect, and wait for the broker's answer; raises OSError or BrokerRefusedError."""
-        s = self.settings
+        """Connect, and wait for the broker's answers; raises OSError or BrokerRefusedError."""
         self._lost.clear()
-        self._answer = self._loop.create_future()
         self._waiting.clear()  # unacknowledged: the broker sends them again
         self._handled = 0
         self._on_connecting()
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = s.session_expiry_s
-        properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        v5: dict[str, Any] = {"clean_start": False, "properties": properties}
-        self._client.connect_async(
-            s.host, s.port, s.keepalive_s, **(v5 if self._protocol == paho.MQTTv5 else {})
-        )
-        await asyncio.to_thread(self._client.reconnect)  # blocks for DNS, TCP and TLS
-        self._loop.add_reader(self._socket(), self._readable)
-        self._client.loop_write()
+        await self._open()
         keepalive = self._loop.create_task(self._housekeeping())
         self._tasks.add(keepalive)
         keepalive.add_done_callback(self._tasks.discard)
@@ -185,19 +160,31 @@ class MqttBridge:
                 f"the broker refused the connection: {reason}",
                 hint="check mqtt.username and mqtt.password, and the broker's access list",
             )
-        if self._protocol == paho.MQTTv5:
-            options = SubscribeOptions(qos=1, noLocal=True)
-            self._client.subscribe([(t, options) for t in self._subscriptions])
-        else:
-            self._client.subscribe([(t, 1) for t in self._subscriptions])
+        await self._subscribe()
+        s = self.settings
+        log.info("connected to the broker", host=s.host, port=s.port, protocol=self.protocol)
+
+    async def _open(self) -> None:
+        """Open a connection and ask for the session; raises OSError."""
+        self._answer = self._loop.create_future()
+        prepare_connection(self._client, self.settings, self._protocol, RECEIVE_MAXIMUM)
+        await asyncio.to_thread(self._client.reconnect)  # blocks for DNS, TCP and TLS
+        self._loop.add_reader(self._socket(), self._readable)
+        self._client.loop_write()
+
+    async def _subscribe(self) -> None:
+        """Subscribe, and return when the broker has confirmed it: what comes from then on is heard."""
+        self._answer = self._loop.create_future()
+        self._client.subscribe(topics(self._subscriptions, self._protocol))
         self.connected.set()
         self._client.loop_write()
-        log.info(
-            "connected to the broker",
-            host=s.host,
-            port=s.port,
-            protocol="5" if self._protocol == paho.MQTTv5 else "3.1.1",
-        )
+        try:
+            await asyncio.wait_for(self._answer, _CONNECT_TIMEOUT_S)
+        except TimeoutError:  # behind a long backlog, on a slow machine
+            log.warning("the broker hasn't confirmed the subscriptions yet")
+        except ConnectionError:
+            self._close()
+            raise
 
     def _try_other_protocol(self) -> None:
         """Brokers that know only 3.1.1 refuse MQTT 5, hang up, or say nothing at all."""
@@ -251,6 +238,15 @@ class MqttBridge:
         self.catching_up = flags.session_present
         if not self._answer.done():
             self._answer.set_result(reason)
+
+    def _subscribed(self, *answer: Any) -> None:
+        _client, _userdata, _mid, reasons, _properties = answer
+        refused = [t for t, r in zip(self._subscriptions, reasons, strict=False) if r.is_failure]
+        if refused:
+            hint = "let Inkling's user read them in the broker's access list"
+            log.error("the broker lets nothing be heard of some topics", topics=refused, hint=hint)
+        if not self._answer.done():
+            self._answer.set_result(reasons[0])
 
     def _disconnected(self, *_: object) -> None:
         self._lost.set()
@@ -332,20 +328,3 @@ class MqttBridge:
             if message.qos:
                 self._client.ack(message.mid, message.qos)
         self._client.loop_write()
-
-
-def _tls_context(s: MqttSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=s.ca_file)
-        if s.cert_file is not None:
-            context.load_cert_chain(s.cert_file, s.key_file)
-    except OSError as err:  # a missing file, or one that isn't what it should be
-        files = [name for name in ("ca_file", "cert_file", "key_file") if getattr(s, name) is not None]
-        raise SettingsError(
-            f"mqtt.{', mqtt.'.join(files)} can't be used: {err}",
-            hint="PEM files that Inkling's user can read",
-        ) from err
-    if not s.tls_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -45,6 +45,7 @@ class BrokerOptions:
     users: Mapping[str, str] | None = None  # name: password; None lets anyone in
     certificates: Certificates | None = None  # TLS
     require_client_certificate: bool = False
+    readable: tuple[str, ...] | None = None  # what an anonymous client may subscribe to; amqtt only
     lines: tuple[str, ...] = ()  # more of mosquitto's configuration
 
 
@@ -166,6 +167,9 @@ class Amqtt(Broker):
         if self.options.users is not None:
             passwords = str(self._password_file(self.options.users))
             plugins = {"amqtt.plugins.authentication.FileAuthPlugin": {"password_file": passwords}}
+        if self.options.readable is not None:
+            allowed = {"acl": {"anonymous": list(self.options.readable)}}
+            plugins["amqtt.plugins.topic_checking.TopicAccessControlListPlugin"] = allowed
         config = self.folder / "amqtt.yaml"
         config.write_text(json.dumps({"listeners": {"default": listener}, "plugins": plugins}))
         return [sys.executable, "-m", "amqtt.scripts.broker_script", "-c", str(config)]

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from agent.errors import DiskFullError
 from agent.mqtt import MAX_BATCH, RECEIVE_MAXIMUM, MqttBridge
 from agent.settings import MqttSettings
-from tests.broker import Amqtt, Broker, Client, Mosquitto
+from tests.broker import Amqtt, Broker, BrokerOptions, Client, Mosquitto
 from tests.conftest import MakeBroker
 from tests.process import HOST, free_port
 
@@ -51,11 +51,16 @@ def text(message: MQTTMessage) -> str:
     return bytes(message.payload).decode()
 
 
-def bridge(shell: Shell, port: int, protocol: MQTTProtocolVersion | None = None) -> MqttBridge:
+def bridge(
+    shell: Shell,
+    port: int,
+    protocol: MQTTProtocolVersion | None = None,
+    subscriptions: Sequence[str] = ("in/#",),
+) -> MqttBridge:
     spoken = {None: "auto", MQTTProtocolVersion.MQTTv5: "5", MQTTProtocolVersion.MQTTv311: "3.1.1"}[protocol]
     return MqttBridge(
         MqttSettings.model_validate({"host": HOST, "port": port, "protocol": spoken}),
-        subscriptions=["in/#"],
+        subscriptions=subscriptions,
         handle=shell.handle,
         commit=shell.commit,
         on_connected=shell.on_connected,
@@ -200,6 +205,21 @@ def test_a_broker_that_knows_only_the_older_version(
             assert made.protocol == "3.1.1"
             await asyncio.to_thread(older.publish, "in/x", "hello")
             await until(lambda: shell.committed == ["hello"])
+
+    run(test())
+
+
+def test_a_refused_subscription_is_said_and_the_others_are_heard(make_broker: MakeBroker) -> None:
+    broker = make_broker(BrokerOptions(readable=("in/#",)), kind=Amqtt)  # mosquitto confirms, and is silent
+
+    async def test() -> None:
+        shell = Shell()
+        with capture_logs() as logs:
+            async with running(bridge(shell, broker.port, broker.protocol, ["secret/#", "in/#"])):
+                await until(lambda: shell.connections)
+                await asyncio.to_thread(broker.publish, "in/x", "hello")
+                await until(lambda: shell.committed == ["hello"])
+        assert [(e["log_level"], e["topics"]) for e in logs if "topics" in e] == [("error", ["secret/#"])]
 
     run(test())
 
