@@ -18,7 +18,7 @@ from agent.requests import Adopt, Dismiss, Mined
 from agent.routine_entry import Entry, Off
 from agent.settings import Settings
 from agent.suggestions import Mode, RoutineNews, Standing
-from devices.events import NOT_A_STATE
+from devices.events import NOT_A_STATE, StateChange
 from routines.rendering import PREFIX, automation_id
 from routines.routine import Routine
 
@@ -157,8 +157,18 @@ class RoutineKeeper:
         for routine_id, entry in list(self.entries.items()):
             if entry.elsewhere and PREFIX + routine_id not in there:
                 self._deleted(routine_id)
+        for row in ours:
+            if row.get("disabled_by"):
+                self._disabled(str(row.get("unique_id")), str(row.get("entity_id")))
         self._refused.clear()  # the home has changed, or this is another Home Assistant
         self.catch_up()
+
+    def _disabled(self, unique_id: str, entity_id: str) -> None:
+        """Tell the pipeline that an automation is off which has no state, as only the registry says so."""
+        entry = self.entries.get(unique_id.removeprefix(PREFIX))
+        if entry is not None and entry.elsewhere and entry.off is Off.NO:
+            now = self.now()
+            self._take(StateChange(entity_id, "off", now, now, attributes={"id": unique_id}))
 
     def _deleted(self, routine_id: str) -> None:
         log.info("an automation of ours was deleted: the routine is retired", routine=routine_id)
@@ -223,7 +233,7 @@ class RoutineKeeper:
                 self._left_over.add(routine_id)
                 log.warning("could not delete the automation of a routine", routine=routine_id, why=str(err))
 
-    def _take(self, event: Mined | Adopt | Dismiss) -> None:
+    def _take(self, event: Mined | Adopt | Dismiss | StateChange) -> None:
         self.engine.take(event)
         self.settle()
 

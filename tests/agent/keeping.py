@@ -38,6 +38,7 @@ class FakeAutomations:
         self.meanwhile: Callable[[], None] | None = None  # what happens while it is being made
         self.starting = False
         self.switched: list[tuple[str, bool]] = []
+        self.disabled_by: str | None = None
 
     async def all(self) -> list[Mapping[str, Any]]:
         self._trouble()
@@ -70,10 +71,8 @@ class FakeAutomations:
             raise self.trouble
 
     def rows(self) -> list[dict[str, Any]]:
-        return [
-            {"platform": "automation", "unique_id": f"inkling_{i}", "entity_id": AUTOMATION}
-            for i in self.made
-        ]
+        known = {"platform": "automation", "entity_id": AUTOMATION, "disabled_by": self.disabled_by}
+        return [known | {"unique_id": f"inkling_{i}"} for i in self.made]
 
 
 class Kept:

@@ -97,6 +97,20 @@ def test_one_that_a_resident_switches_off_stays_off(kept: Kept) -> None:
     assert kept.body["off"] == ""
 
 
+def test_one_that_a_resident_disables_in_the_registry_is_off_until_it_is_enabled(kept: Kept) -> None:
+    kept.made()
+    kept.automation("unavailable", 1)
+    kept.there.disabled_by = "user"
+    kept.registry()
+    kept.registry()
+    kept.catch_up()
+    assert (kept.body["off"], kept.standing) == ("resident", Standing.ACCEPTED)
+    kept.there.disabled_by = None
+    kept.registry()
+    kept.automation("on", 2)
+    assert kept.body["off"] == ""
+
+
 def rested(kept: Kept) -> None:
     """Let two months pass in which the automation doesn't run, after having run for ten days."""
     kept.made()

@@ -39,6 +39,10 @@ def listed(inkling: Inkling) -> dict[str, Any]:
     return dict(routine)
 
 
+def disable(ha: HomeAssistant, entity_id: str, *, by: str | None) -> None:
+    ha.ws({"type": "config/entity_registry/update", "entity_id": entity_id, "disabled_by": by})
+
+
 def test_an_automation_that_is_switched_off_stays_off_and_is_shown_so(
     ha: HomeAssistant, inkling: Inkling
 ) -> None:
@@ -58,6 +62,11 @@ def test_an_automation_that_is_switched_off_stays_off_and_is_shown_so(
         assert ha.wait_state(automation)["state"] == "off"
 
         ha.call("automation", "turn_on", automation)
+        wait_for("the list to show it", lambda: not listed(inkling)["switched_off"], 15, 0.3)
+        disable(ha, automation, by="user")
+        wait_for("the list to show it", lambda: listed(inkling)["switched_off"], 15, 0.3)
+        disable(ha, automation, by=None)
+        ha.ws({"type": "call_service", "domain": "automation", "service": "reload"})
         wait_for("the list to show it", lambda: not listed(inkling)["switched_off"], 15, 0.3)
         start = place.enter()
         assert carried_out(place, inkling, start) == {Origin.AUTOMATION}
