@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
-from math import ceil
+from math import ceil, inf
 from typing import Final, NamedTuple
 
 from routines.actions import Action, Item
@@ -22,14 +24,18 @@ LIMIT: Final = 1000
 _BEGUN: Final = (
     32  # sequences begun and not completed; more within 45 minutes are somebody playing with a switch
 )
+_REMEMBERED: Final = 32  # beginnings of sequences, of which many begin alike
+
+Pattern = tuple[Item, ...]
+Times = tuple[float, ...]
 
 
 class Candidate(NamedTuple):
     """Steps that were taken in this order, and the times of each step, every time (epoch seconds)."""
 
-    items: tuple[Item, ...]
+    items: Pattern
     support: int  # sessions that hold it
-    occurrences: tuple[tuple[float, ...], ...]  # they don't overlap
+    occurrences: tuple[Times, ...]  # they don't overlap
     evidence: float  # of its weakest step, in nats: `links.Link`
 
 
@@ -83,8 +89,8 @@ def candidates(
     max_length: steps at most.
     limit: candidates at most.
 
-    Complexity: O(n · m) for n actions with m within the gap, and what PrefixSpan says; occurrences O(n) for
-    each candidate.
+    Complexity: O(n · m) for n actions with m within the gap, and what PrefixSpan says; occurrences
+    O(log n) for each time of the last step of a candidate.
     """
     stream = sorted((action for session in sessions for action in session), key=lambda a: a.at)
     if not stream:
@@ -95,10 +101,8 @@ def candidates(
     patterns = _sequences(sessions, linked, least, max_length)
     ranked = sorted(patterns, key=lambda p: (-_weakest(p, linked), -patterns[p], p))
     times = _times(stream)
-    found = tuple(
-        Candidate(p, patterns[p], tuple(_occurrences(p, times, linked)), _weakest(p, linked))
-        for p in ranked[:limit]
-    )
+    occurrences = _occurrences(ranked[:limit], times, linked)
+    found = tuple(Candidate(p, patterns[p], occurrences[p], _weakest(p, linked)) for p in ranked[:limit])
     return Candidates(found, len(sessions), len(pairs), len(linked), len(ranked), len(ranked) - len(found))
 
 
@@ -124,7 +128,7 @@ def _frequent_pairs(sessions: Sequence[Sequence[Action]], least: int) -> Iterato
 
 def _sequences(
     sessions: Sequence[Sequence[Action]], linked: Mapping[Pair, Link], least: int, max_length: int
-) -> dict[tuple[Item, ...], int]:
+) -> dict[Pattern, int]:
     """Return the support of closed sequences of regular waits, and of all linked pairs."""
     timed = [[(action.at, action.item) for action in session] for session in sessions]
     gaps: Gaps = {pair: (link.soonest_s, link.latest_s) for pair, link in linked.items()}
@@ -134,7 +138,7 @@ def _sequences(
     return {pattern: support for pattern, support in found.items() if len(pattern) > 1}
 
 
-def _weakest(pattern: tuple[Item, ...], linked: Mapping[Pair, Link]) -> float:
+def _weakest(pattern: Pattern, linked: Mapping[Pair, Link]) -> float:
     return min(linked[pair].evidence for pair in pairwise(pattern))
 
 
@@ -146,29 +150,38 @@ def _times(stream: Iterable[Action]) -> dict[Item, list[float]]:
 
 
 def _occurrences(
-    pattern: tuple[Item, ...], times: Mapping[Item, Sequence[float]], linked: Mapping[Pair, Link]
-) -> Iterator[tuple[float, ...]]:
-    """Yield the times of the steps, every time that the sequence was completed."""
-    waits = [linked[pair] for pair in pairwise(pattern)]
-    last = len(waits)
-    begun: list[deque[tuple[float, ...]]] = [deque(maxlen=_BEGUN) for _ in pattern]
-    for at, step in sorted((at, step) for step, item in enumerate(pattern) for at in times[item]):
-        done = (at,) if step == 0 else _continued(begun[step - 1], at, waits[step - 1])
-        if done is None:
-            continue
-        if step == last:
-            yield done
-            for chains in begun:
-                chains.clear()
-        else:
-            begun[step].append(done)
+    patterns: Iterable[Pattern], times: Mapping[Item, Sequence[float]], linked: Mapping[Pair, Link]
+) -> dict[Pattern, tuple[Times, ...]]:
+    """Return the times of the steps, every time that a sequence was completed, for each."""
+
+    @lru_cache(_REMEMBERED)
+    def chains(pattern: Pattern) -> list[Times]:
+        if len(pattern) == 1:
+            return [(at,) for at in times[pattern[0]]]
+        *_, item, follower = pattern
+        return list(_continued(chains(pattern[:-1]), times[follower], linked[item, follower]))
+
+    # Those that begin alike come one after another, so that little is remembered and nothing done twice.
+    return {pattern: tuple(_apart(chains(pattern))) for pattern in sorted(patterns)}
 
 
-def _continued(chains: Sequence[tuple[float, ...]], at: float, wait: Link) -> tuple[float, ...] | None:
-    """Return the newest chain that a step at this moment continues, with the step."""
-    for chain in reversed(chains):
-        if at - chain[-1] > wait.latest_s:
-            return None
-        if at - chain[-1] >= wait.soonest_s:
-            return (*chain, at)
-    return None
+def _continued(chains: Sequence[Times], times: Iterable[float], wait: Link) -> Iterator[Times]:
+    """Yield the newest chain that a step at each of these times continues, with the step."""
+    ends = [chain[-1] for chain in chains]
+    for at in times:
+        n = bisect_right(ends, at - wait.soonest_s) - 1
+        begun = n + _BEGUN
+        if n >= 0 and at - ends[n] <= wait.latest_s and (begun >= len(ends) or ends[begun] > at):
+            yield (*chains[n], at)
+
+
+def _apart(chains: Iterable[Times]) -> Iterator[Times]:
+    """Yield chains that don't overlap, those that are complete first.
+
+    What is left out has no other beginning: each chain has the newest, and later ones no older.
+    """
+    last = -inf
+    for chain in chains:
+        if chain[0] > last:
+            last = chain[-1]
+            yield chain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import exp, inf, log
 from operator import mul
@@ -62,7 +62,7 @@ def links(
     """
     if not actions:
         return {}
-    delays = _delays(actions, set(pairs), max_gap_s)
+    delays = _delays(actions, pairs, max_gap_s)
     clock = _by_clock(actions)
     seconds = max(DAY_S, actions[-1].at - actions[0].at) / _BINS  # of each half-hour of the day
     rates = {item: _rates(counts, seconds) for item, counts in clock.items()}
@@ -95,22 +95,24 @@ def _strongest(delays: Iterable[float], n: int, rate: float, max_gap_s: float) -
     return best
 
 
-def _delays(actions: Sequence[Action], wanted: Container[Pair], max_gap_s: float) -> dict[Pair, list[float]]:
+def _delays(actions: Sequence[Action], pairs: Iterable[Pair], max_gap_s: float) -> dict[Pair, list[float]]:
     """Return, by pair (a, b), how long after an `a` the next `b` came, if before the next `a`."""
-    found: defaultdict[Pair, list[float]] = defaultdict(list)
-    for i, first in enumerate(actions):
-        a, latest = first.item, first.at + max_gap_s
-        seen: set[Item] = set()
-        for j in range(i + 1, len(actions)):
-            then = actions[j]
-            b = then.item
-            if then.at > latest or b == a:
+    found: dict[Pair, list[float]] = {pair: [] for pair in pairs}
+    of: defaultdict[Item, dict[Item, list[float]]] = defaultdict(dict)
+    for (a, b), delays in found.items():
+        of[a][b] = delays
+    coming: dict[Item, float] = {}  # when each item comes next, the soonest last
+    for action in reversed(actions):
+        a, at, latest = action.item, action.at, action.at + max_gap_s
+        wanted = of[a]
+        for b, then in reversed(coming.items()):
+            if then > latest or b == a:
                 break
-            if b not in seen:
-                seen.add(b)
-                if (a, b) in wanted:
-                    found[a, b].append(then.at - first.at)
-    return found
+            if b in wanted:
+                wanted[b].append(then - at)
+        coming.pop(a, None)
+        coming[a] = at
+    return {pair: delays for pair, delays in found.items() if delays}
 
 
 def _by_clock(actions: Iterable[Action]) -> dict[Item, list[int]]:

@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Pattern = tuple[T, ...]
 Gaps = Mapping[tuple[Any, Any], tuple[float, float]]
-_NEVER: Final = (inf, -inf)
+Waits = Mapping[int, tuple[float, float]]  # the number of what follows -> at least, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +109,17 @@ class _Growth(Generic[T]):
         self._longest = inf if rule.max_length is None else rule.max_length
         self._together = rule.together
         self._free = rule.gap_s == inf  # then the first end in a sequence reaches all that others do
-        self._items: list[T] = []
+        self._names = _frequent_items(sequences, rule.min_support)
+        self._items: list[int] = []  # their numbers, as these are compared and looked up a lot faster
         self._sequence_of: list[int] = []
         self._reach: list[list[int]] = []  # position -> positions that may come next
-        often = _frequent_items(sequences, rule.min_support)
+        numbers = {item: n for n, item in enumerate(self._names)}
+        followers = _followers(rule.gap_s, numbers)
         starts: list[list[int]] = []
         for i, sequence in enumerate(sequences):
-            kept = [timed for timed in sequence if timed[1] in often]
+            kept = [(at, n) for at, item in sequence if (n := numbers.get(item)) is not None]
             first = len(self._items)
-            reach = _first_of_each(kept, first) if self._free else _near(kept, first, rule.gap_s)
+            reach = _first_of_each(kept, first) if self._free else _near(kept, first, followers)
             starts.append(reach.pop())
             self._reach += reach
             self._items += [item for _, item in kept]
@@ -128,11 +130,12 @@ class _Growth(Generic[T]):
     def _grow(self, prefix: Pattern[T], reached: Iterable[Iterable[int]]) -> None:
         """Try every item after a prefix from whose ends the positions `reached` can be reached."""
         items, least, reach = self._items, self._least, self._reach
-        found: defaultdict[T, list[int]] = defaultdict(list)
+        found: defaultdict[int, list[int]] = defaultdict(list)
         for positions in reached:
             for j in positions:
                 found[items[j]].append(j)
-        for item, places in found.items():
+        for number, places in found.items():
+            item = self._names[number]
             if len(places) < least or not self._fits(prefix, item):
                 continue
             # With a gap, a place may be reached from several, and a sequence may have several places.
@@ -149,14 +152,25 @@ class _Growth(Generic[T]):
         return self._together is None or all((earlier, item) in self._together for earlier in prefix)
 
 
-def _frequent_items(sequences: Iterable[Iterable[tuple[float, T]]], least: int) -> set[T]:
+def _frequent_items(sequences: Iterable[Iterable[tuple[float, T]]], least: int) -> list[T]:
     counts = Counter(item for sequence in sequences for item in {item for _, item in sequence})
-    return {item for item, n in counts.items() if n >= least}
+    return [item for item, n in counts.items() if n >= least]
 
 
-def _first_of_each(sequence: Sequence[tuple[float, T]], offset: int) -> list[list[int]]:
+def _followers(gap_s: float | Gaps, numbers: Mapping[T, int]) -> list[tuple[float, Waits]]:
+    """Return, by number, the longest wait for what may follow an item, and the waits of each of these."""
+    if not isinstance(gap_s, Mapping):
+        return [(gap_s, dict.fromkeys(range(len(numbers)), (0.0, gap_s)))] * len(numbers)
+    found: list[dict[int, tuple[float, float]]] = [{} for _ in numbers]
+    for (item, follower), wait in gap_s.items():
+        if item in numbers and follower in numbers:
+            found[numbers[item]][numbers[follower]] = wait
+    return [(max((most for _, most in waits.values()), default=-1.0), waits) for waits in found]
+
+
+def _first_of_each(sequence: Sequence[tuple[float, int]], offset: int) -> list[list[int]]:
     """Return, for each position and (last) for the start, where each item comes next."""
-    following: dict[T, int] = {}
+    following: dict[int, int] = {}
     reach: list[list[int]] = []
     for i in range(len(sequence) - 1, -1, -1):
         reach.append(list(following.values()))
@@ -166,23 +180,20 @@ def _first_of_each(sequence: Sequence[tuple[float, T]], offset: int) -> list[lis
     return reach
 
 
-def _near(sequence: Sequence[tuple[float, T]], offset: int, gap_s: float | Gaps) -> list[list[int]]:
+def _near(
+    sequence: Sequence[tuple[float, int]], offset: int, followers: Sequence[tuple[float, Waits]]
+) -> list[list[int]]:
     """Return, for each position, what comes soon enough after it, and (last) all positions to start at."""
-    of_pairs = gap_s if isinstance(gap_s, Mapping) else None
-    widest = (
-        gap_s if not isinstance(gap_s, Mapping) else max((most for _, most in gap_s.values()), default=-1.0)
-    )
-    any_wait = (0.0, widest)
     reach: list[list[int]] = []
     for i, (at, item) in enumerate(sequence):
         near: list[int] = []
+        longest, waits = followers[item]
         for j in range(i + 1, len(sequence)):
             later, follower = sequence[j]
             wait = later - at
-            if wait > widest:
+            if wait > longest:
                 break
-            least, most = any_wait if of_pairs is None else of_pairs.get((item, follower), _NEVER)
-            if least <= wait <= most:
+            if follower in waits and waits[follower][0] <= wait <= waits[follower][1]:
                 near.append(offset + j)
         reach.append(near)
     reach.append(list(range(offset, offset + len(sequence))))

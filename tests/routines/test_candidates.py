@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import pairwise
+from collections import deque
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, permutations
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from routines.actions import Action, Item
-from routines.candidates import Candidates, candidates, least_support
-from routines.links import DAY_S
+from routines.candidates import LEAST_EVIDENCE, MAX_GAP_S, Candidates, candidates, least_support
+from routines.links import DAY_S, Link, Pair, links
 from routines.sessions import sessions
 
 KITCHEN, COFFEE, RADIO, HALL, BATH = (
@@ -106,6 +110,57 @@ def test_one_that_is_begun_twice_ends_with_the_shortest_waits() -> None:
     (found,) = [c for c in candidates(sessions(done)).found if c.items == (KITCHEN, COFFEE)]
     assert all(b - a == 30 for a, b in found.occurrences)
     assert len(found.occurrences) == 20
+
+
+def one_by_one(
+    pattern: Sequence[Item], done: Sequence[Action], linked: Mapping[Pair, Link]
+) -> list[tuple[float, ...]]:
+    """What each action begins, continues or completes, as it comes."""
+    found = []
+    begun: list[deque[tuple[float, ...]]] = [deque([()])] + [deque(maxlen=32) for _ in pattern]
+    for at, step in sorted((a.at, n) for a in done for n, item in enumerate(pattern) if a.item == item):
+        wait = linked[pattern[step - 1], pattern[step]] if step else Link(0.0, 0.0, 0.0)
+        soon = [c for c in begun[step] if not c or wait.soonest_s <= at - c[-1] <= wait.latest_s]
+        if soon:
+            begun[step + 1].append((*soon[-1], at))
+        if begun[-1]:
+            found.append(begun[-1][-1])
+            begun[1:] = [deque(maxlen=32) for _ in pattern]
+    return found
+
+
+WAITS = st.sampled_from([0, 30, 30, 60, 600])
+
+
+@given(
+    st.lists(st.tuples(WAITS, st.sampled_from([KITCHEN, COFFEE, RADIO])), min_size=2, max_size=8),
+    st.lists(st.tuples(st.integers(0, 60), st.sampled_from([KITCHEN, COFFEE, RADIO])), max_size=12),
+)
+def test_occurrences_are_those_that_one_by_one_come_about(
+    habit: list[tuple[int, Item]], odd: list[tuple[int, Item]]
+) -> None:
+    done = []
+    for day in range(8):
+        at = day * DAY_S + 9000.0 * day
+        for wait, item in [*habit, *(odd if day % 4 == 3 else [])]:
+            at += wait
+            done.append(Action(at, item))
+    linked = links(
+        done, permutations({a.item for a in done}, 2), max_gap_s=MAX_GAP_S, least_evidence=LEAST_EVIDENCE
+    )
+    for candidate in candidates(sessions(done), min_support=3).found:
+        assert list(candidate.occurrences) == one_by_one(candidate.items, done, linked)
+
+
+@pytest.mark.parametrize(("times", "found"), [(20, 21), (40, 20)])
+def test_who_plays_with_a_switch_has_begun_nothing(times: int, found: int) -> None:
+    done = []
+    for day in range(21):
+        at = day * DAY_S + 1000.0 * (day % 5)
+        play = [Action(at + 500 + n, KITCHEN) for n in range(times)] if day == 13 else []
+        done += [Action(at, KITCHEN), *play, Action(at + 600, COFFEE)]
+    (habit,) = [c for c in candidates(sessions(done)).found if c.items == (KITCHEN, COFFEE)]
+    assert len(habit.occurrences) == found
 
 
 def test_nothing_gives_nothing() -> None:
