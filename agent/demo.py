@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -31,7 +32,9 @@ from agent.suggestions import Kind
 from agent.ticker import Ticker
 from devices.decoder import Publish
 from devices.events import Origin, StateChange
+from devices.simulated_apartment import apartment
 from devices.simulated_faults import Fault, FaultKind
+from devices.simulated_plan import HomePlan, Step, entity
 from devices.simulated_wire import Zigbee2Mqtt, as_statestream
 from devices.simulator import SimulatedEvent, SimulatedHome
 
@@ -53,6 +56,7 @@ FORGOTTEN: Final = (
 _STEP_S: Final = 0.1
 _THINKS: Final = timedelta(minutes=6)  # of the flat's time, before the resident answers
 _AT_ONCE: Final = timedelta(seconds=20)  # the same, where what is offered is about now
+_PLAYER: Final = "media_player.kitchen_radio"
 _SHOWN: Final = frozenset({"light", "switch", "media_player", "person", "climate", "binary_sensor"})
 
 
@@ -62,7 +66,7 @@ async def run_demo(database: Path, length: timedelta, *, seed: int) -> bool:
     say.print(
         "[bold]Inkling's demo[/bold]: a simulated flat of 20 entities, no Home Assistant, no broker needed.\n"
     )
-    home = SimulatedHome("apartment", start=START, seed=seed, zone=ZONE, faults=FORGOTTEN)
+    home = SimulatedHome(flat(), start=START, seed=seed, zone=ZONE, faults=FORGOTTEN)
     async with embedded_broker() as port:
         settings = demo_settings(database, port)
         with Store.open(settings.store.url) as store:
@@ -78,6 +82,24 @@ async def run_demo(database: Path, length: timedelta, *, seed: int) -> bool:
     say.print(f"  export INKLING_STORE__URL=sqlite:///{database}")
     say.print("  inkling suggestions list --all      inkling explain ID      inkling status")
     return evening.accepted
+
+
+def flat() -> HomePlan:
+    """Return the apartment with its radio on a plug: nobody commands a player without Home Assistant."""
+    plan, radio = apartment(), entity("switch", "kitchen_radio", "kitchen")
+    return replace(
+        plan,
+        entities=tuple(radio if e.entity_id == _PLAYER else e for e in plan.entities),
+        habits=tuple(replace(h, steps=tuple(map(_plugged, h.steps))) for h in plan.habits),
+    )
+
+
+def _plugged(step: Step) -> Step:
+    if step.entity_id != _PLAYER:
+        return step
+    return replace(
+        step, entity_id="switch.kitchen_radio", state={"playing": "on"}.get(step.state, step.state)
+    )
 
 
 def demo_settings(database: Path, port: int) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import structlog
@@ -16,7 +17,12 @@ def configure_logging(settings: LogSettings) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s [%(levelname)s] %(name)s: %(message)s"
     )
-    renderer = structlog.processors.JSONRenderer() if settings.json_lines else structlog.dev.ConsoleRenderer()
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")  # else a journal is full of escapes
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if settings.json_lines
+        else structlog.dev.ConsoleRenderer(colors=coloured)
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
