@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from itertools import islice
 from math import exp, lgamma, log
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from latent_goals.timelines import DAY_S, Activity, Happened, Timeline, weekday, weekend
+from latent_goals.occasions import ANY, APART, QUARTER_S, Occasion, Occasions
+from latent_goals.timelines import DAY_S, Happened, Timeline
 
-ANY: Final = "any"
-"""The circumstances of all occasions."""
-_DAYPARTS: Final = ("night", "morning", "afternoon", "evening")
-_CONTROLS: Final = 12  # other days that an occasion is compared with
-_REACH_DAYS: Final = 21  # how far they lie from it at most
-_CLEAR_DAYS: Final = 10  # and those clear of it: dusk shifts by up to four minutes a day, less than an hour
-_MOST: Final = 80  # occasions that count, the last ones
-_QUARTER_S: Final = 21600
-_APART: Final = 4  # horizons between a first action and a time that is clear of it
 _AT_ONCE_S: Final = 1  # a group and its members, a scene
 _LEAST_COUNT: Final = 3
 _LEAST_RATE: Final = 0.4
 _PRIOR: Final = 1.0  # windows that the background of all traffic is worth
-
-
-class Occasion(NamedTuple):
-    """A time that a first action happened."""
-
-    at: int
-    value: Any  # what it was set to
-    contexts: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -147,60 +128,6 @@ class Tally:
         return cls(of, list(data["delays"]), list(data["days"]), [(a, f) for a, f in data["values"]])
 
 
-def contexts_of(at: int, *, dark: bool | None) -> tuple[str, ...]:
-    """Return the circumstances of a moment on the home's clock.
-
-    >>> contexts_of(20 * 3600, dark=True)
-    ('any', 'workday', 'evening', 'dark')
-    """
-    light = () if dark is None else ("dark",) if dark else ("daylight",)
-    return (ANY, "weekend" if weekend(at) else "workday", _DAYPARTS[at % DAY_S // _QUARTER_S], *light)
-
-
-class Occasions:
-    """The times of a first action that are over; repeats within the horizon are one.
-
-    Each is compared with the same time on the nearest other days of its kind, when somebody was about and the
-    first action didn't happen around it. Of its kind is a workday for one on a workday, and one of a weekday
-    on which the first action is usual: what is done on Mondays is compared with Mondays.
-    """
-
-    def __init__(self, first: Timeline, verb: str, activity: Activity, now: int, horizon_s: int) -> None:
-        self.horizon_s = horizon_s
-        self._times = [h.at for h in first.log if h.verb == verb]
-        self._usual = _usual_weekdays(self._times)
-        self._activity = activity
-        self._now = now
-        self._controls: dict[tuple[int, int], tuple[int, ...]] = {}
-        begun: list[Happened] = []
-        for h in first.log:
-            over = h.verb == verb and h.by_resident and h.at + horizon_s <= now
-            if over and (not begun or h.at - begun[-1].at > horizon_s):
-                begun.append(h)
-        self.cases = [Occasion(h.at, h.value, contexts_of(h.at, dark=h.dark)) for h in begun[-_MOST:]]
-
-    def controls(self, at: int, apart: int = 1) -> tuple[int, ...]:
-        """Return the times to compare an occasion with, so many horizons apart from the first action."""
-        key = (at, apart)
-        if key not in self._controls:
-            reach = _REACH_DAYS if apart == 1 else _CLEAR_DAYS
-            self._controls[key] = tuple(islice(self._like(at, apart * self.horizon_s, reach), _CONTROLS))
-        return self._controls[key]
-
-    def _like(self, at: int, apart_s: int, reach: int) -> Iterator[int]:
-        kind = weekend(at)
-        for days in range(1, reach + 1):
-            for other in (at - days * DAY_S, at + days * DAY_S):
-                if other + apart_s > self._now or weekend(other) != kind:
-                    continue
-                if weekday(other) not in self._usual:
-                    continue
-                index = bisect_right(self._times, other - apart_s)
-                happened = index < len(self._times) and self._times[index] <= other + apart_s
-                if not happened and self._activity.around(other):
-                    yield other
-
-
 def tally(of: Occasions, follow: Timeline, verb: str) -> Tally:
     """Count how often a thing was told something within the horizon, by the resident.
 
@@ -219,7 +146,7 @@ def tally(of: Occasions, follow: Timeline, verb: str) -> Tally:
             counts = found.of.setdefault(context, Counts())
             counts.n += 1
             counts.k += outcome is not _NOT
-            quarters.setdefault(context, set()).add(case.at // _QUARTER_S)
+            quarters.setdefault(context, set()).add(case.at // QUARTER_S)
         if isinstance(outcome, Happened):
             found.delays.append(outcome.at - case.at)
             found.days.append(case.at // DAY_S)
@@ -245,11 +172,11 @@ def _compare(found: Tally, counted: list[Occasion], of: Occasions, follow: Timel
             if came:
                 counts.expected += sum(came.values()) / len(came)
                 counts.compared += 1
-                at_time.setdefault(context, set()).update(at // _QUARTER_S for at in came)
+                at_time.setdefault(context, set()).update(at // QUARTER_S for at in came)
             if shifted:
                 counts.shifted += sum(shifted.values()) / len(shifted)
                 counts.without += 1
-                around.setdefault(context, set()).update(at // _QUARTER_S for at in shifted)
+                around.setdefault(context, set()).update(at // QUARTER_S for at in shifted)
     for context, counts in found.of.items():
         counts.controls = len(at_time.get(context, ()))
         counts.clear = len(around.get(context, ()))
@@ -257,18 +184,12 @@ def _compare(found: Tally, counted: list[Occasion], of: Occasions, follow: Timel
 
 def _shifted(case: Occasion, of: Occasions, follow: Timeline, verb: str) -> dict[int, bool]:
     """Return whether it came around the time on days without the first action; when it could have."""
-    found, reach = {}, _APART * of.horizon_s
-    for at in of.controls(case.at, _APART):
+    found, reach = {}, APART * of.horizon_s
+    for at in of.controls(case.at, APART):
         came = any(h.verb == verb and h.by_resident for h in follow.between(at - reach, at + reach))
         if came or _outcome(follow, verb, at, of.horizon_s) is not None:
             found[at] = came
     return found
-
-
-def _usual_weekdays(times: Sequence[int]) -> set[int]:
-    """Return the weekdays on which something happens at least a third as often as on the best one."""
-    count = Counter(weekday(at) for at in {at // DAY_S * DAY_S for at in times})
-    return {day for day, n in count.items() if 3 * n >= max(count.values())}
 
 
 _NOT: Final = object()

@@ -7,8 +7,9 @@ from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from latent_goals.association import ANY, Counts, Tally, benjamini_hochberg, npmi
+from latent_goals.association import Counts, Tally, benjamini_hochberg, npmi
 from latent_goals.goal import Evidence, Pattern
+from latent_goals.occasions import ANY
 from latent_goals.slots import Key, Pair, Pooled
 from latent_goals.timelines import DAY_S
 

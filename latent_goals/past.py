@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from latent_goals.actions import can_be_told, can_follow
-from latent_goals.association import Occasions, Tally, tally
+from latent_goals.association import Tally, tally
+from latent_goals.occasions import Occasions
 from latent_goals.slots import Key, Pair
 from latent_goals.timelines import DAY_S, Activity, Happened, Timeline
 

@@ -8,8 +8,9 @@ from statistics import median
 from typing import Any, Final
 
 from devices.state import HomeState
-from latent_goals.association import ANY, Counts, Tally
+from latent_goals.association import Counts, Tally
 from latent_goals.goal import Pattern
+from latent_goals.occasions import ANY
 
 Key = tuple[str, str]  # an entity id and what it is told
 Pair = tuple[Key, Key]

@@ -11,9 +11,9 @@ from devices.context import Context
 from devices.events import NOT_A_STATE, StateChange
 from devices.state import EntityState, HomeState
 from latent_goals.actions import DIM, verb_of
-from latent_goals.association import contexts_of
 from latent_goals.goal import Action, Goal, Implied, Pattern, Step, Withdrawn
 from latent_goals.implications import Edge
+from latent_goals.occasions import contexts_of
 from latent_goals.slots import Key, attribute_of, kind_of, value_of
 from latent_goals.timelines import on_the_clock
 from latent_goals.trigger import Trigger

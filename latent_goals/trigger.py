@@ -7,7 +7,8 @@ from math import log
 from typing import Final
 
 from devices.context import Context
-from latent_goals.association import ANY, Tally
+from latent_goals.association import Tally
+from latent_goals.occasions import ANY
 
 Cost = float | Callable[[Context], float]
 

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from latent_goals.association import (
     Counts,
-    Occasions,
     Tally,
     benjamini_hochberg,
     beta_binomial_tail,
-    contexts_of,
     npmi,
     tally,
 )
+from latent_goals.occasions import Occasions, contexts_of
 from latent_goals.timelines import DAY_S, Activity, Happened, Timeline, weekday
 
 HOUR = 3600

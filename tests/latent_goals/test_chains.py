@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from latent_goals.association import ANY, Counts, Tally
+from latent_goals.association import Counts, Tally
 from latent_goals.chains import chains, steps_of
 from latent_goals.goal import Pattern
 from latent_goals.implications import Edge
+from latent_goals.occasions import ANY
 
 PLUG, TV, BLIND, LAMP, LOCK = (Pattern(f"switch.{n}", "on") for n in ("plug", "tv", "blind", "lamp", "lock"))
 

@@ -9,7 +9,8 @@ import pytest
 
 from devices.events import StateChange, utc
 from devices.state import HomeState
-from latent_goals.association import ANY, Counts, Tally
+from latent_goals.association import Counts, Tally
+from latent_goals.occasions import ANY
 from latent_goals.slots import Pooled, areas, binding, general, kind_of, lower_tail
 
 AT = utc("2024-01-01T00:00:00+00:00")

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from devices.context import Context, Occupancy
-from latent_goals.association import ANY, Counts, Tally
+from latent_goals.association import Counts, Tally
+from latent_goals.occasions import ANY
 from latent_goals.trigger import Trigger
 
 EVENING = datetime(2024, 1, 8, 20, tzinfo=UTC)
