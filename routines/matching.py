@@ -143,8 +143,18 @@ class Matcher:
             return None
         firing = Firing(routine, context.at, steps)
         self._rests[key] = firing.until
-        self._await(self._open | {key: {(s.entity_id, s.state) for s in steps}})
+        self._expect(key, {(s.entity_id, s.state) for s in steps})
         return firing
+
+    def _expect(self, key: str, states: set[tuple[str, str]]) -> None:
+        """Await these states of a routine, no longer those from before."""
+        for state in self._open.get(key, ()):
+            self._awaited[state].discard(key)
+            if not self._awaited[state]:
+                del self._awaited[state]
+        self._open[key] = states
+        for state in states:
+            self._awaited.setdefault(state, set()).add(key)
 
     def _done(self, now: tuple[str, str]) -> None:
         """Note what the resident did; once it is all, it is known what became of the firing."""
@@ -181,6 +191,8 @@ class Matcher:
                     yield key, routine
                 due = self._next(routine, at, zone)
             self._due[key] = due
+        known = [due for due in self._due.values() if due is not None]
+        self._soonest = min(known) if known and len(known) == len(self._due) else None
         if self._timed:  # else the last tick means nothing, and a snapshot needn't know it
             self._seen = at
 

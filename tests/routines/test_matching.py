@@ -109,6 +109,21 @@ def test_it_rests_until_the_last_time_is_settled() -> None:
     assert life.set("binary_sensor.door", "on", after_s=301.0)  # he didn't
 
 
+def test_it_awaits_what_was_left_the_last_time() -> None:
+    life = Life(on_door(LAMP, RADIO))
+    assert [f.steps for f in life.set("binary_sensor.door", "on")] == [(LAMP, RADIO)]
+    life.home.apply(
+        StateChange("media_player.radio", "on", life.now, life.now, retained=True)
+    )  # nobody's act
+    life.set("binary_sensor.door", "off", after_s=1000.0)
+    assert [f.steps for f in life.set("binary_sensor.door", "on")] == [(LAMP,)]
+    life.set("light.hall", "on")  # now it is known
+    for entity_id in ("light.hall", "media_player.radio", "binary_sensor.door"):
+        life.set(entity_id, "off")
+    life.set("media_player.radio", "on")
+    assert [f.steps for f in life.set("binary_sensor.door", "on")] == [(LAMP,)]
+
+
 def test_automations_and_our_own_commands_are_no_first_action() -> None:
     routine = Routine("after", OnState("light.hall", "on"), (LAMP, RADIO))
     for origin in (Origin.AUTOMATION, Origin.AGENT):
@@ -146,6 +161,19 @@ def test_a_time_comes_once_a_day_at_the_first_tick_not_earlier() -> None:
     life = Life(morning(410))  # 06:50
     fired = life.ticks(START + timedelta(days=3))
     assert [f.at.astimezone(ZONE).strftime("%d %H:%M") for f in fired] == ["04 06:50", "05 06:50", "06 06:50"]
+
+
+def test_it_is_quiet_until_the_soonest_is_due() -> None:
+    life = Life(morning(410), Routine("later", AtTime(420), (RADIO,)))
+    assert not life.matcher.quiet(life.now)  # not known yet
+    assert life.ticks(START + 10 * MINUTE) == []
+    fired = []
+    for _ in range(2 * 1440):
+        life.now += MINUTE
+        if not life.matcher.quiet(life.now):
+            fired.append(life.ticks(life.now + MINUTE / 60, MINUTE / 60))
+    at = [f.at.astimezone(ZONE).strftime("%d %H:%M") for (f,) in fired]  # nothing but what is due
+    assert at == ["04 06:50", "04 07:00", "05 06:50", "05 07:00"]
 
 
 def test_a_tick_that_comes_hours_late_does_not_count() -> None:
