@@ -199,7 +199,20 @@ class Tracker:
         if shown is not None:
             return shown
         there = (e for e, r in self.known.rooms.items() if r == room and e != first[0])
-        return tuple(sorted(e for e in there if kind_of(e, home) == step.target))
+        of_kind = tuple(sorted(e for e in there if kind_of(e, home) == step.target))
+        if len(of_kind) < 2:
+            return of_kind
+        roles = self._roles(step)
+        return tuple(e for e in of_kind if self._role(e) in roles) or of_kind
+
+    def _roles(self, step: Pattern) -> set[str]:
+        """Return what the things are called that follow in the rooms that have shown it."""
+        return {self._role(e) for (_, of), things in self.known.bound.items() if of == step for e in things}
+
+    def _role(self, entity_id: str) -> str:
+        """Return a thing's name without its room: `light.office_ceiling` is the "ceiling" of its room."""
+        name = entity_id.partition(".")[2]
+        return name.removeprefix(self.known.rooms.get(entity_id, "")).strip("_")
 
     # -- saying so ----------------------------------------------------------------------------------
 

@@ -195,6 +195,31 @@ def test_two_things_at_dusk_are_told_from_an_implication() -> None:
     assert implied.p_shifted() < 0.001
 
 
+def test_what_goes_off_within_the_hour_anyway_can_be_implied() -> None:
+    # A lamp that is used for 50 minutes, or until the first action, which may come in its second half hour.
+    def begins(day: int) -> int:
+        return day * DAY_S + 17 * HOUR + day % 7 * 600
+
+    first = [begins(d) + 1800 for d in range(40) if d % 3]
+    ends = {begins(d): begins(d) + (1900 if d % 3 else 3000) for d in range(40)}
+    lamp = timeline((-HOUR, "off"), *((t, "on") for t in ends), *((t, "off") for t in ends.values()))
+    cases = Occasions(used(first), "on", about(range(41)), 41 * DAY_S, HORIZON)
+    found = tally(cases, lamp, "off").all
+    assert (found.k, found.n, found.ahead) == (26, 26, 0)
+    assert found.shifted == found.without > 0  # on all other days it went off around that time, too
+    assert found.p_shifted() == pytest.approx(0.5**26)  # never before the first action
+
+
+def test_what_ends_before_the_first_action_as_often_as_after_it_is_not_implied() -> None:
+    days = range(40)
+    first = used([d * DAY_S + NOON for d in days])
+    ends = [d * DAY_S + NOON + (300 if d % 2 else -300) for d in days]
+    lamp = timeline((-HOUR, "off"), *((t - 3000, "on") for t in ends), *((t, "off") for t in ends))
+    found = tally(Occasions(first, "on", about(range(41)), 41 * DAY_S, HORIZON), lamp, "off").all
+    assert (found.k, found.n, found.ahead) == (20, 20, 20)
+    assert found.p_shifted() > 0.5
+
+
 def test_contexts() -> None:
     saturday = 2 * DAY_S + 3 * HOUR
     assert contexts_of(saturday, dark=False) == ("any", "weekend", "night", "daylight")

@@ -208,6 +208,16 @@ def test_the_suggestion_is_for_the_room_where_it_begins(films_home: Life, room: 
     assert actions == ([(f"light.{room}_lamp", "on", {"brightness": 40.0})] if heard else [])
 
 
+def test_of_several_lights_in_a_new_room_the_one_that_is_called_alike_is_meant(films_home: Life) -> None:
+    life = films_home.reloaded(Goals())
+    life.begin(["light.study_spots", "light.study_shelf"])
+    life.days(1, films, start=45, seed=2)  # a night, in which the rooms are gone through
+    at = MONDAY + timedelta(days=46, hours=19)
+    found = life.act("media_player.study_tv", "playing", at, device_class="tv")
+    actions = [a.entity_id for f in found if isinstance(f, Implied) for a in f.actions]
+    assert actions == ["light.study_lamp"]
+
+
 # -- levels ------------------------------------------------------------------------------------------------
 
 
