@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from math import log
 from typing import Any, Final
 
 from devices.counting import Row
-from latent_goals.circumstances import View, X, features, gap_of, history_of, open_of, sensors_on, views
+from latent_goals.circumstances import View, X, features, history_of, open_of, sensors_on, views
+from latent_goals.confidence import Confidence
 from latent_goals.counted import Counts
 from latent_goals.feasible import Feasible, Parse, entity_and_state
+from latent_goals.habits import firsts, habits
 from latent_goals.lifts import Ladder
 from latent_goals.pool import Ballot, Pool
 from latent_goals.regression import Regression
@@ -38,8 +41,6 @@ PRIOR_EVENTS: Final = 16.0  # of this home, that other homes' experience is wort
 RECENT: Final = 1.0 - 1.0 / 50.0  # a lately frequent action: what each event keeps of the one before it
 ECHO: Final = 0.9  # the same within the history, which may be another home's
 NOVEL: Final = 1.0 - 1.0 / 128.0  # the same for how often something is done for the first time
-RANKS: Final = ((0, 0), (1, 1), (2, 2), (3, 4), (5, 8), (9, 15))  # actions ago
-NEAR: Final = ((1, 1), (2, 3), (4, 99))  # entities ago
 RESCALE: Final = 1e12  # weights start over before floats lose precision
 
 # Mean and precision of the weights before anything is learned: the pool and the regression share, lifts count
@@ -123,6 +124,7 @@ class NextAction:
         self._feasible = Feasible(parse)
         self._pool = Pool()
         self._weights = Weights(FIRST_WEIGHTS)
+        self._confidence = Confidence()
         self._regression = Regression(max_features=max(max_contexts // 8, 1), max_actions=512)
         self._new, self._events = 0.5, 1.0  # first times, and events, of late
         self._latest: tuple[X, Prediction] | None = None  # learning what was just predicted is half the work
@@ -131,14 +133,27 @@ class NextAction:
         """Return the probability of each known action to be the next; they sum to 1."""
         prediction = self._predict(x)
         self._latest = (dict(x), prediction)
-        novel = self._new / self._events
-        share = novel / max(len(prediction.p), 1)
-        return {action: (1.0 - novel) * value + share for action, value in prediction.p.items()}
+        keep, share = self._novelty(prediction.p)
+        if len(prediction.p) < 2:
+            return {action: keep * value + share for action, value in prediction.p.items()}
+        top, sure, second = _likeliest(prediction.p)
+        sure, second = keep * sure + share, keep * second + share
+        corrected = self._confidence.apply(sure, second)
+        if corrected != sure:
+            left = (1.0 - corrected) / (1.0 - sure)
+            keep, share = left * keep, left * share
+        found = {action: keep * value + share for action, value in prediction.p.items()}
+        found[top] = corrected
+        return found
 
     def learn_one(self, x: X, y: Hashable) -> None:
         """Learn that `y` was done in circumstances `x`."""
         found = self._latest[1] if self._latest and self._latest[0] == x else self._predict(x)
         self._latest = None
+        if len(found.p) > 1:
+            keep, share = self._novelty(found.p)
+            top, sure, _ = _likeliest(found.p)
+            self._confidence.learn_one(keep * sure + share, hit=top == y)
         if y in found.p:
             self._pool.learn_one(found.base, found.ballots, y, self._unit)
             self._weights.learn_one(found.p, found.columns, y)
@@ -166,9 +181,15 @@ class NextAction:
         home._adopt(self)
         return home
 
+    def _novelty(self, p: Mapping[Hashable, float]) -> tuple[float, float]:
+        """Return what known actions keep of their probability, and what each gets for being new."""
+        novel = self._new / self._events
+        return 1.0 - novel, novel / max(len(p), 1)
+
     def _adopt(self, other: NextAction) -> None:
         self._weights, self._pool = other._weights.copy(), other._pool.copy()
         self._new, self._events = other._new, other._events
+        self._confidence = other._confidence.copy()
 
     def _empty(self) -> NextAction:
         return NextAction(
@@ -222,7 +243,8 @@ class NextAction:
         ]
         columns.append(("sensors", self._sensors(x, ladder)))
         columns += self._lately(x, base)
-        columns += [(f"~{name}", {a: 1.0 for a in actions if a in base}) for name, actions in self._habits(x)]
+        groups = chain(habits(x, self._feasible), firsts(base, self._actions.weights))
+        columns += [(f"~{name}", {a: 1.0 for a in actions if a in base}) for name, actions in groups]
         return [column for column in columns if column[1]]
 
     def _look_up(self, view: View) -> tuple[Mapping[Hashable, float], float]:
@@ -256,26 +278,6 @@ class NextAction:
             ("lately", ladder.lift("lately", recent.weights, recent.total)),
             ("history", ladder.lift("history", echo.weights, echo.total)),
         ]
-
-    def _habits(self, x: X) -> Iterable[tuple[str, Iterable[Hashable]]]:
-        """Yield groups of actions that have something in common with what was done before."""
-        history, gap = history_of(x)[::-1], gap_of(x)
-        ago = list(dict.fromkeys(history))
-        where = {action: history.index(action) for action in ago}
-        for first, last in RANKS:
-            yield f"{first} ago", (a for a in ago if first <= where[a] <= last)
-        feasible = self._feasible
-        entities = list(dict.fromkeys(feasible.entity[a] for a in history if a in feasible.entity))
-        if not entities:
-            return
-        same = feasible.entity.get(history[0])
-        yield f"same after {gap}", feasible.actions_on.get(same, ())
-        for first, last in NEAR:
-            near = entities[first : last + 1]
-            yield f"entity {first} after {gap}", (a for e in near for a in feasible.actions_on[e])
-        on = open_of(x) or ()
-        held = [actions for entity, actions in feasible.actions_on.items() if entity in on]
-        yield f"on after {gap}", (a for actions in held for a in actions)
 
     def _count(self, x: X, y: Hashable) -> None:
         self._unit *= self._growth
@@ -316,6 +318,7 @@ class NextAction:
             "regression": self._regression.to_dict(),
             "weights": self._weights.to_dict(),
             "novelty": [self._new, self._events],
+            "confidence": self._confidence.to_list(),
             "prior": self.prior.to_dict() if self.prior else None,
         }
 
@@ -331,10 +334,22 @@ class NextAction:
         self._weights.load(data["weights"])
         self._latest = None
         self._new, self._events = data["novelty"]
+        self._confidence = Confidence()
+        if "confidence" in data:
+            self._confidence.load(data["confidence"])
         self.prior = None
         if data["prior"] is not None:
             self.prior = self._empty()
             self.prior.load(data["prior"])
+
+
+def _likeliest(p: Mapping[Hashable, float]) -> tuple[Hashable, float, float]:
+    """Return the likeliest of two actions or more, its probability, and the next one."""
+    values = list(p.values())
+    sure = max(values)
+    at = values.index(sure)
+    values[at] = -1.0
+    return list(p)[at], sure, max(values)
 
 
 def _echo(x: X, unit: float) -> Row:

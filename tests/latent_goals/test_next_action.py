@@ -288,3 +288,40 @@ def test_the_history_of_an_unknown_home_speaks_for_itself() -> None:
             history = (*history, y)
     p = learned(events).predict_proba_one({"history": ("new", "newer", "new", "newer", "new", "newer")})
     assert set(sorted(p, key=p.__getitem__)[-2:]) == {"new", "newer"}
+
+
+def test_a_snapshot_from_before_confidence_was_corrected_still_loads() -> None:
+    # The correction changes how sure the likeliest is, and nothing else.
+    events = home(8)
+    model, older = learned(events[:-1]), NextAction()
+    data = model.to_dict()
+    del data["confidence"]
+    older.load(json.loads(json.dumps(data)))
+    x = events[-1][0]
+    p, q = model.predict_proba_one(x), older.predict_proba_one(x)
+    top = max(p, key=p.__getitem__)
+    assert top == max(q, key=q.__getitem__)
+    assert p.pop(top) != pytest.approx(q.pop(top), abs=1e-3)
+    assert [v / sum(p.values()) for v in p.values()] == pytest.approx(
+        [v / sum(q.values()) for v in q.values()]
+    )
+
+
+def test_a_newcomer_is_as_sure_as_experience_with_others_allows() -> None:
+    fitted = NextAction().fit([home(3, seed) for seed in (5, 6)])
+    assert fitted.newcomer().to_dict()["confidence"] == fitted.to_dict()["confidence"]
+    assert fitted.to_dict()["confidence"] != NextAction().to_dict()["confidence"]
+
+
+def test_what_others_do_with_such_a_device_is_likelier_than_with_one_that_is_not_here() -> None:
+    def owner(device: str, seed: int) -> Events:
+        rng, controls = random.Random(seed), ["start", "stop", "pause", "wash", "rinse", "dry"]
+        return [({}, f"{device}:{rng.choice(controls)}") for _ in range(30)]
+
+    others = [owner(device, seed) for seed in range(6) for device in ("Washer", "Blind", "Dryer")]
+    model = NextAction().fit(others).newcomer()
+    model.learn_one({}, "Blind:start")
+    p = model.predict_proba_one({})
+    assert min(q for a, q in p.items() if a.startswith("Blind")) > max(
+        q for a, q in p.items() if not a.startswith("Blind")
+    )
