@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from routines.rooks import rook_tail
+
 DAY_S: Final = 86_400.0
 
 _EDGE_S: Final = 4 * 3600.0  # what lies so near to the end of a day is near to the next one, too
@@ -37,7 +39,8 @@ class DayShuffle:
 
     exactly. The tail is that of a beta distribution on [0, Tmax] with this mean and variance, with a
     correction for continuity: permutations would have to be drawn by the million to resolve what survives
-    the correction for so many candidates. Counted are all hits, and the days with any, as hits come in
+    the correction for so many candidates. Where few hits are expected it is far too heavy; a bound of days
+    that hit (`rook_tail`) is sharper there. Counted are all hits, and the days with any, as hits come in
     clumps; the better of the two is paid for twice.
 
     Parameters: `times` of the item as (day, seconds of the day); `kinds`: the kind of every recorded day.
@@ -80,7 +83,10 @@ class DayShuffle:
                 rows[kind][day, other] += 1
         every = self._tail(rows, most.total())
         once = self._tail({kind: Counter(dict.fromkeys(met, 1)) for kind, met in rows.items()}, len(most))
-        return Tail(every.hits, every.expected, min(1.0, 2.0 * min(every.p, once.p)))
+        rare = min(every.p, once.p)
+        if once.hits > once.expected:
+            rare = min(rare, rook_tail(((met, self._sizes[kind]) for kind, met in rows.items()), once.hits))
+        return Tail(every.hits, every.expected, min(1.0, 2.0 * rare))
 
     def _tail(self, rows: Mapping[int, Mapping[tuple[int, int], int]], most: int) -> Tail:
         hits, mean, variance = 0, 0.0, 0.0

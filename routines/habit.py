@@ -61,11 +61,14 @@ def recollect(habit: Habit, history: History, *, unusual: float = 0.0) -> Habit:
         return _recollect_answer(habit, history)
     lags = {i: habit.offset_s(i) for i in habit.items}
     hours = _hours(habit, history, unusual)
+    kinds = {history.on_weekend(t) for t in habit.starts}
     occurrences: list[Mapping[Item, float]] = []
     seen: set[tuple[Item, float]] = set()
     for anchor in habit.grown:
         for at in history.times.get(anchor, []):
             if (anchor, at) in seen or not hours[0] <= history.clock(at)[1] <= hours[1]:
+                continue
+            if history.on_weekend(at) not in kinds:
                 continue
             found = dict(_together(history, anchor, at, lags))
             if seen.isdisjoint(found.items()) and len(found) > max(1, len(left_out(habit, found, history))):

@@ -13,7 +13,17 @@ from typing import Final
 from routines.actions import Item
 from routines.coincidence import Coincidence
 from routines.guard import fisher
-from routines.habit import LEAST_HITS, LEAST_RATE, PAUSES_S, Habit, around, in_turn, nearly, ordered
+from routines.habit import (
+    LEAST_HITS,
+    LEAST_RATE,
+    PAUSES_S,
+    Habit,
+    around,
+    in_turn,
+    nearly,
+    ordered,
+    recollect,
+)
 from routines.history import DAY_S
 from routines.runs import WIDTHS_S, Runs
 
@@ -39,6 +49,7 @@ class Habits:
     An item belongs to a habit if on most occasions on which it isn't so already the resident makes it so, and
     chance doesn't explain it (`guard`). So "TV off, lights off, door locked" is one habit, although the TV
     isn't on every night. What lies between two steps may be three times what usually does, within bounds.
+    What has another step on weekends is another habit there.
 
     Complexity: O(items · occurrences) a round of growth. Memory: O(occurrences).
     """
@@ -68,7 +79,7 @@ class Habits:
         self._guard.tests += 1
         few, many, times = (a, b, of_a) if len(of_a) <= len(of_b) else (b, a, of_b)
         occurrences = tuple(self._meetings(few, many, PAUSES_S[1], times))
-        if len(occurrences) < max(LEAST_HITS, LEAST_RATE / 3 * len(times)):
+        if len(occurrences) < max(LEAST_HITS, LEAST_RATE / 3 * self._occasions(many, times, occurrences)):
             return None
         farther = sum(1 for _ in self._meetings(few, many, 2.0 * PAUSES_S[1], times))
         if not nearly(BOUND, len(occurrences), farther):
@@ -78,6 +89,11 @@ class Habits:
             return None
         tail = self._guard.test(times, many, [around(lags), *((-w, w) for w in WIDTHS_S)])
         return ordered(Habit((a, b), occurrences, tail.p, (few, many))) if tail.p < _WORTH_A_LOOK else None
+
+    def _occasions(self, item: Item, times: Iterable[float], met: Iterable[Mapping[Item, float]]) -> int:
+        """Return at how many times there was occasion to do an item: it was done, or it is left to do."""
+        done = {t for o in met for t in o.values()}
+        return sum(t in done or self._lacks(item, t) for t in times)
 
     def _at_an_hour(self, a: Item, b: Item) -> Iterator[Habit]:
         """Yield two actions, often done one without the other, as a habit of the hours at which both are.
@@ -116,7 +132,8 @@ class Habits:
         if len(groups) < 2 or any(g[-1][0] - g[0][0] > 2.0 * APART_S for g in groups):
             return [habit]
         of = [tuple(habit.occurrences[n] for _, n in sorted(g, key=lambda one: one[1])) for g in groups]
-        return [ordered(replace(habit, occurrences=o)) for o in of]
+        whole = [o for o in of if all(any(i in one for one in o) for i in habit.items)]
+        return [ordered(replace(habit, occurrences=o)) for o in whole] or [habit]
 
     def _meetings(
         self, one: Item, other: Item, within_s: float, times: Iterable[float]
@@ -129,13 +146,38 @@ class Habits:
     # ------------------------------------------------------------------------------------ growth
 
     def grown(self, seed: Habit) -> list[Habit]:
-        """Return what a seed grows to: one habit, or one for each of its hours."""
+        """Return what a seed grows to: one habit, or one for each of its hours, or kinds of days."""
         if len({item.entity_id for item in seed.items}) == 1:
             return [seed]  # a run; meanwhile life goes on
-        found = [self._runs.with_ends(self.grow(one)) for one in self.by_hour(seed)]
-        if len({frozenset(h.items) for h in found}) < len(found):
-            found = [self._runs.with_ends(self.grow(seed))]
-        return found
+        found = [self._by_days(one) for one in self.by_hour(seed)]
+        if len({frozenset(h.items) for of in found for h in of}) < len(found):
+            found = [self._by_days(seed)]
+        return [h for of in found for h in of]
+
+    def regrown(self, habit: Habit) -> Habit:
+        """Return a habit from a part of this history with what belongs to it in all of it."""
+        if len({item.entity_id for item in habit.items}) == 1:
+            return habit
+        return self.grow(max(self.by_hour(recollect(habit, self._history)), key=lambda h: len(h.occurrences)))
+
+    def _by_days(self, seed: Habit) -> list[Habit]:
+        """Return what a seed grows to; on workdays and on weekends if these differ in a step."""
+        of: list[list[Mapping[Item, float]]] = [[], []]
+        for o in seed.occurrences:
+            of[self._history.on_weekend(min(o.values()))].append(o)
+        if min(len(of[0]), len(of[1])) >= LEAST_HITS:
+            two = [self._complete(ordered(replace(seed, occurrences=tuple(part)))) for part in of]
+            if any(self._refutes(a, b) for a, b in (two, two[::-1])):
+                return two
+        return [self._complete(seed)]
+
+    def _refutes(self, one: Habit, other: Habit) -> bool:
+        """Whether a step of one habit is left out where the other is done, though there is occasion to."""
+        rates = [self._rate(other, i, self._window(other)) for i in one.items if i not in other.items]
+        return any(chances >= LEAST_HITS and not nearly(LEAST_RATE, hits, chances) for hits, chances in rates)
+
+    def _complete(self, seed: Habit) -> Habit:
+        return self._runs.with_ends(self.grow(seed))
 
     def grow(self, habit: Habit) -> Habit:
         """Add items as long as one belongs to it."""

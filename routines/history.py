@@ -12,7 +12,7 @@ from devices.context import Calendar, Occupancy, OccupancyTracker
 from devices.events import NOT_A_STATE, StateChange
 from devices.state import HomeState
 from routines.actions import COMMANDABLE, Action, Item, Signal, actions_of, signals_of
-from routines.conditions import Moment
+from routines.conditions import WEEKEND, Moment
 
 DAY_S: Final = 86_400.0
 DAY_STARTS_S: Final = 4 * 3600.0
@@ -101,6 +101,10 @@ class History:
             day, clock = local.toordinal(), seconds - DAY_STARTS_S
             known = self._clock[at] = (day, clock) if clock >= 0 else (day - 1, clock + DAY_S)
         return known
+
+    def on_weekend(self, at: float) -> bool:
+        """Whether a moment lies on a resident's Saturday or Sunday."""
+        return date.fromordinal(self.clock(at)[0]).weekday() in WEEKEND
 
     def state(self, entity_id: str, at: float) -> str | None:
         """Return the state of an entity just before a moment; None where it isn't known."""

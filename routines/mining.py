@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any, Final
 
 from devices.context import Calendar
@@ -22,20 +23,15 @@ from routines.naming import name_of
 from routines.routine import MINUTES_A_DAY, Evidence, OnState, Routine
 from routines.runs import Runs
 from routines.sessions import sessions
+from routines.tried import Tried
 from routines.triggers import proposals
-from routines.validation import ASK_FIRST, BY_ITSELF, Outcome, Score, backtest, score
+from routines.validation import ASK_FIRST, BY_ITSELF, Outcome, backtest
 
 MOST_DAYS: Final = 28
 """Of the last days, at most so many are held out; a third of them all where there are fewer."""
 
 LEAST_DAYS: Final = 6
 """Days begun; with fewer there is nothing to compare with."""
-
-EARLY: Final = 4.0
-"""Wins for each loss that can be believed, without which nothing is offered before days can be held out.
-
-The answer to a sensor, of which there are many to choose from, is never offered before.
-"""
 
 FALSE_SHARE: Final = 0.01
 """Of habits that pass the guard, at most this share may be chance (Benjamini-Hochberg)."""
@@ -180,14 +176,25 @@ class _Miner:
             times = len(near.occurrences)
             self.count(nearest=f"{steps}, {times} times; by chance with a probability of {near.p:.2g}")
         self.count(candidates=guard.tests, coincidences=guard.tests - parts - len(kept), parts=parts)
-        since = self.split.timestamp()
-        rest = [(earned(h, self.whole, since, ASK_FIRST), q) for h, q in kept]
+        rest = [(self.whole_of(h), q) for h, q in kept]
         self.q = {id(h): q for h, q in rest}
         return [h for h, _ in rest]
 
+    @cached_property
+    def finder(self) -> Habits:
+        """Return what finds steps in all of the past."""
+        guard = Coincidence(self.whole)
+        return Habits(guard, Runs(guard))
+
+    def whole_of(self, habit: Habit) -> Habit:
+        """Return a habit with the steps that it has in all of the past."""
+        if not self.early:
+            habit = self.finder.regrown(habit)
+        return earned(habit, self.whole, self.split.timestamp(), ASK_FIRST)
+
     # ---------------------------------------------------------------------------------- triggers
 
-    def choose(self, habits: Sequence[Habit]) -> Iterator[_Tried]:
+    def choose(self, habits: Sequence[Habit]) -> Iterator[Tried]:
         """Yield each habit with the trigger that does best."""
         options = [(h, r) for h in habits for r in proposals(self.fit, h) if not self.early or _begins(r)]
         soon_over = list(limits(self.fit))
@@ -199,12 +206,12 @@ class _Miner:
             outcomes = self.test(self.whole, [r for _, r in options], start)
         for habit in [*habits, *(h for h, _ in soon_over)]:
             tried = [
-                _Tried.of(h, r, outcomes.get(id(r), []), self.split, early=self.early)
+                Tried.of(h, r, outcomes.get(id(r), []), self.split, early=self.early)
                 for h, r in options
                 if h is habit
             ]
             if tried:
-                yield max(tried, key=_Tried.rank)
+                yield max(tried, key=Tried.rank)
             else:
                 self.count(no_trigger=self.counts.no_trigger + 1)
 
@@ -234,7 +241,7 @@ class _Miner:
 
     # ------------------------------------------------------------------------------------- proof
 
-    def prove(self, chosen: Sequence[_Tried]) -> list[Routine]:
+    def prove(self, chosen: Sequence[Tried]) -> list[Routine]:
         """Return what proved itself on the held-out days, the most useful first."""
         routines: list[Routine] = []
         covered: set[tuple[str, float]] = set()
@@ -250,7 +257,7 @@ class _Miner:
                 routines.append(routine)
         return routines
 
-    def finished(self, tried: _Tried) -> Routine:
+    def finished(self, tried: Tried) -> Routine:
         """Return a routine with its name and its evidence."""
         whole = self.whole
         habit = recollect(tried.habit, whole)
@@ -305,49 +312,3 @@ def _add(found: list[Habit], habit: Habit) -> int:
         found.remove(other)
     found.append(habit)
     return len(alike)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """A habit with a trigger, and what came of it while it was learned and after."""
-
-    habit: Habit
-    routine: Routine
-    learned: Score
-    proof: Score
-    saved: frozenset[tuple[str, float]]  # what the resident did himself, and when
-    early: bool = False
-
-    @classmethod
-    def of(
-        cls, habit: Habit, routine: Routine, outcomes: Sequence[Outcome], split: datetime, *, early: bool
-    ) -> _Tried:
-        before = [o for o in outcomes if o.firing.at < split]
-        after = [o for o in outcomes if o.firing.at >= split]
-        saved = {
-            (step.entity_id, at)
-            for o in outcomes
-            for step, at in zip(o.firing.steps, o.taken, strict=True)
-            if o.won and at is not None
-        }
-        return cls(habit, routine, score(before), score(after), frozenset(saved), early)
-
-    @property
-    def pooled(self) -> Score:
-        """Return all evidence; what it was learned from counts half."""
-        return self.proof.plus(self.learned, 0.5)
-
-    @property
-    def proven(self) -> bool:
-        """Whether it may be offered."""
-        won, lost = self.proof.wins, self.proof.losses
-        if self.routine.is_limit and self.pooled.sure <= BY_ITSELF:
-            return False  # to ask would be no help: it has to be right by itself
-        if self.early:
-            return self.learned.sure > EARLY
-        return won >= 2 and won >= ASK_FIRST * lost and self.pooled.sure > ASK_FIRST
-
-    def rank(self) -> tuple[bool, bool, float]:
-        """Return what is best first: what may run by itself, what may be offered, and what saves most."""
-        by_itself = self.proven and self.pooled.sure > BY_ITSELF
-        return self.proven, by_itself, self.pooled.worth(BY_ITSELF if by_itself else ASK_FIRST)

@@ -1,3 +1,4 @@
+import math
 from itertools import pairwise
 from random import Random
 
@@ -46,6 +47,16 @@ def test_days_are_shuffled_among_their_like_only() -> None:
     both = [(day, 18_000.0) for day, weekend in kinds.items() if weekend]
     assert DayShuffle(both, kinds).test(both, -1.0, 1.0).p == 1.0
     assert DayShuffle(both, dict.fromkeys(kinds, 0)).test(both, -1.0, 1.0).p < 1e-6
+
+
+def test_few_days_that_hit_are_told_by_their_places() -> None:
+    """Nine evenings at hours of their own, of forty: to put them there is one of 40!/31! ways."""
+    lamps = [(day, 30_000.0 + 3600.0 * day) for day in range(9)]
+    films = [*lamps, *((day, 10_000.0) for day in range(9, 40))]
+    tail = DayShuffle(lamps, KINDS).test(films, -60.0, 60.0)
+    assert tail.hits == 9
+    assert tail.p == pytest.approx(2 / math.perm(40, 9))
+    assert upper_tail(9, 9 / 40, 9 / 40, 40) > 1e-9  # by moments it would be nothing special
 
 
 def test_what_happens_after_four_belongs_to_the_night_before() -> None:

@@ -207,6 +207,63 @@ def test_a_step_that_was_done_already_is_not_left_out() -> None:
     assert left_out(habit, {radio: first + 3600, coffee: first + 3620}, history) == []  # it is on
 
 
+COFFEE = [Item("media_player.radio", "playing"), Item("switch.coffee", "on")]
+
+
+def finder(events: list, until: int = 100) -> Habits:
+    guard = Coincidence(History((c for c in changes(events) if c.changed_at < at(until, 0)), CALENDAR))
+    return Habits(guard, Runs(guard))
+
+
+def test_what_has_another_step_on_weekends_is_another_habit_there() -> None:
+    events = lamp_and_coffee(Random(1), lambda day: day % 7 < 5, days=60)
+    for when, entity_id, state in list(events):
+        if entity_id == "switch.coffee" and when.weekday() >= 5:
+            at_once = timedelta(seconds=25 if state == "on" else 0)
+            events.append((when + at_once, "switch.heater", state))
+    habits = finder(events)
+    (seed,) = habits.pairs([COFFEE])
+    workdays, weekend = habits.grown(seed)
+    assert {i.entity_id for i in workdays.items} - {i.entity_id for i in weekend.items} == {"light.lamp"}
+    assert {i.entity_id for i in weekend.items} - {i.entity_id for i in workdays.items} == {"switch.heater"}
+    assert len(workdays.occurrences) + len(weekend.occurrences) == 60
+
+
+def test_a_habit_of_the_weekend_is_looked_for_on_weekends() -> None:
+    whole = History(changes(lamp_and_coffee(Random(1), lambda day: day >= 0)), CALENDAR)
+    radio, coffee = COFFEE
+    every = list(zip(whole.times[radio], whole.times[coffee], strict=True))
+    weekend = [{radio: r, coffee: c} for r, c in every if whole.on_weekend(r)]
+    few = Habit((radio, coffee), tuple(weekend[:4]), grown=(radio, coffee))
+    assert recollect(few, whole).occurrences == tuple(weekend)
+
+
+def test_a_step_that_is_mostly_done_already_is_seen_in_all_of_the_past() -> None:
+    """Every eighth morning the lamp is off: four times in forty days are too few to believe, seven aren't."""
+    events = [
+        e
+        for e in lamp_and_coffee(Random(1), lambda day: day % 8 == 0, days=60)
+        if e[1] != "light.lamp" or e[2] == "on"
+    ]
+    events += [(at(day, 20), "light.lamp", "off") for day in range(7, 60, 8)]
+    fit, whole = finder(events, until=24), finder(events)
+    (seed,) = fit.pairs([COFFEE])
+    (habit,) = fit.grown(seed)
+    assert set(habit.items) == set(COFFEE)
+    assert {i.entity_id for i in whole.regrown(habit).items} - {i.entity_id for i in habit.items} == {
+        "light.lamp"
+    }
+
+
+def test_a_pair_one_of_which_is_mostly_done_already_is_a_pair() -> None:
+    events = [e for e in lamp_and_coffee(Random(1), lambda day: day % 8 == 0, days=60) if "radio" not in e[1]]
+    events = [e for e in events if e[1] != "light.lamp" or e[2] == "on"]
+    events += [(at(day, 20), "light.lamp", "off") for day in range(7, 60, 8)]
+    coffee, lamp = COFFEE[1], Item("light.lamp", "on")
+    (pair,) = finder(events).pairs([(coffee, lamp)])
+    assert len(pair.occurrences) == 8
+
+
 def test_overlap_counts_occurrences_that_share_an_action() -> None:
     one = Habit((A, B), ({A: 1.0, B: 2.0}, {A: 5.0, B: 6.0}))
     assert overlap(one, Habit((A,), ({A: 1.0},))) == 0.5
