@@ -8,7 +8,7 @@ is compared with what was planted; beside it, on the same homes, association rul
 A proposal is right if each of its steps follows from its first action by what was planted or by the family's
 own habits (`devices/simulated_family.py`), directly or through others of them.
 `life` counts apart what is neither planted nor a habit: an order in which the simulated people go about. It
-is false in the strict precision.
+is false in the strict precision; how often they did go on so when it was said is counted, too.
 
 Recordings (`--data`) have no truth: there, and in the simulation, each time that something was said in the
 second half, the actions that the resident then did within the horizon are won, the others lost. Recordings
@@ -73,6 +73,9 @@ class Score:
     missed: list[str] = field(default_factory=list)
     won: int = 0
     lost: int = 0
+    life_won: int = 0
+    life_lost: int = 0
+    life_ids: set[str] = field(default_factory=set)
     bins: dict[int, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0, 0.0]))
 
     def row(self) -> dict[str, object]:
@@ -87,11 +90,13 @@ class Score:
             "recall": round(self.found / self.planted, 3) if self.planted else None,
             "won": self.won,
             "lost": self.lost,
+            "life_won": self.life_won,
+            "life_lost": self.life_lost,
             "calibration_error": None if error is None else round(error, 3),
         }
 
     def add(self, other: Score) -> None:
-        for name in ("right", "found", "planted", "won", "lost"):
+        for name in ("right", "found", "planted", "won", "lost", "life_won", "life_lost"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("false", "life", "missed"):
             getattr(self, name).extend(getattr(other, name))
@@ -132,6 +137,9 @@ def play(changes: Sequence[StateChange], calendar: Calendar, goals: Goals) -> Pl
         if folded.old != folded.new:
             occupancy.observe(folded)
             step(folded, folded.received_at)
+    for _, goal, pairs in played.proposed:  # a goal may get further beginnings
+        now = goals.established.get(goal.id)
+        pairs += [pair for pair in (goals.serves(now, home) if now else ()) if pair not in pairs]
     return played
 
 
@@ -172,6 +180,9 @@ def settle(score: Score, played: Played, done: dict[Key, list[float]], since: da
             won = index < len(times) and times[index] <= start + said.goal.horizon_s
             score.won += won
             score.lost += not won
+            if said.goal.id in score.life_ids:
+                score.life_won += won
+                score.life_lost += not won
         stated = [s["probability"] for s in said.evidence["steps"]]
         for p, action in zip(stated, said.actions, strict=True):
             verb = verb_of(action.entity_id, action.state, action.attributes) or action.state
@@ -197,6 +208,7 @@ def judge(score: Score, played: Played, truth: GoalTruth) -> None:
             score.right += 1
         elif all(knows.is_life(p) for p in wrong):
             score.life.append(text)
+            score.life_ids.add(goal.id)
         else:
             score.false.append(f"{text} wrong: {wrong}")
     found, missed = knows.found(proposed)
@@ -277,7 +289,8 @@ def main() -> None:
     options = arguments()
     rows: list[dict[str, object]] = []
     totals = {name: Score(name) for name in ("goals", "confidence", "lift")}
-    print(f"{'':16}proposals precision    strict    recall       won      lost     error µs/event  max ms")
+    names = ("proposals", "precision", "strict", "recall", "won", "lost", "life won", "lost", "error")
+    print(" " * 16 + " ".join(f"{name:>9}" for name in names) + " µs/event  max ms")
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         scores, played = simulated(seed, options.days)
         for name, score in scores.items():

@@ -23,7 +23,7 @@ _MOST_VALUES: Final = 24
 class Past:
     """Timelines of all that can be a first action or follow one, and the tallies of pairs that come close.
 
-    A first action is judged again when it has happened an eighth as often again, so that each is looked at
+    A first action is judged again when it has happened a seventh as often again, so that each is looked at
     a logarithmic number of times; in a steady state after every twenty occasions.
 
     Memory: `size` actions a thing, 96 bits a day, and the tallies of the pairs that came close, `partners`
