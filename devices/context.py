@@ -32,6 +32,7 @@ class Occupancy(StrEnum):
     ASLEEP = "asleep"
 
 
+_SUN_DAYS: Final = 400  # remembered: who looks back over a year does so many times
 _DAYPARTS: Final = (Daypart.NIGHT, Daypart.MORNING, Daypart.AFTERNOON, Daypart.EVENING)
 
 
@@ -90,7 +91,7 @@ class Calendar:
         if self._observer is None:
             return None
         if day not in self._sun:
-            if len(self._sun) > 8:
+            if len(self._sun) > _SUN_DAYS:
                 self._sun.clear()
             self._sun[day] = self._sun_times(day)
         return self._sun[day]

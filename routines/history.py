@@ -49,7 +49,7 @@ class History:
         for signal in self.signals:
             self.times[signal.item].append(signal.at)
         self._clock: dict[float, tuple[int, float]] = {}
-        self.days = sorted({self.clock(c.changed_at.timestamp())[0] for c in self.changes})
+        self.days = sorted({self._day(c.changed_at) for c in self.changes})
         self._kinds = self._alike(_KINDS), self._alike(_KINDS[1:])
 
     def _fold(self, changes: Iterable[StateChange]) -> None:
@@ -59,6 +59,8 @@ class History:
             if raw.domain not in COMMANDABLE and raw.domain not in _CUES:
                 continue
             change = home.apply(raw)
+            if change.old == raw.old:
+                change = raw  # folded already: no copy is kept
             self.changes.append(change)
             tracker.observe(change)
             at, now = change.changed_at, change.changed_at.timestamp()
@@ -105,6 +107,10 @@ class History:
     def on_weekend(self, at: float) -> bool:
         """Whether a moment lies on a resident's Saturday or Sunday."""
         return date.fromordinal(self.clock(at)[0]).weekday() in WEEKEND
+
+    def _day(self, at: datetime) -> int:
+        """Return the day of `clock`, which would remember each of many moments."""
+        return (at.astimezone(self.calendar.zone) - timedelta(seconds=DAY_STARTS_S)).toordinal()
 
     def state(self, entity_id: str, at: float) -> str | None:
         """Return the state of an entity just before a moment; None where it isn't known."""

@@ -203,6 +203,7 @@ class _Miner:
         outcomes = self.test(self.fit, [r for _, r in options], start)
         if not self.early:
             options = [(h, c) for h, r in options for c in self.conditioned(h, r, outcomes.get(id(r), []))]
+            outcomes.clear()  # a hundred megabytes in a busy year
             outcomes = self.test(self.whole, [r for _, r in options], start)
         for habit in [*habits, *(h for h, _ in soon_over)]:
             tried = [
