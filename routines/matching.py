@@ -294,7 +294,7 @@ def remaining(routine: Routine, home: HomeState) -> tuple[Step, ...]:
         done = (trigger.entity_id, trigger.state)
         if steps and (steps[0].entity_id, steps[0].state) == done:
             steps.pop(0)  # it has just been done, whatever its numbers
-    return tuple(steps)
+    return tuple(steps) if len(steps) < len(routine.steps) else routine.steps  # of which there is one already
 
 
 def _at_target(step: Step, entity: EntityState) -> bool:
