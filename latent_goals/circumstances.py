@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
 from math import isfinite, log2
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 X = Mapping[str, Any]
 History = tuple[Hashable, ...]
@@ -22,8 +21,7 @@ CLOCK: Final = frozenset({"hour", "weekday"})  # on the clock they have views of
 NOT_CATEGORIES: Final = frozenset({"history", "elapsed_s", "open"})
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """One context of an event."""
 
     kind: str

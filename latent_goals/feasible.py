@@ -55,11 +55,12 @@ class Feasible:
     True
     """
 
-    __slots__ = ("_known", "actions_on", "entity", "parse")
+    __slots__ = ("_known", "_off", "actions_on", "entity", "parse")
 
     def __init__(self, parse: Parse = entity_and_state) -> None:
         self.parse = parse
         self._known: dict[Hashable, tuple[float, float]] = {}  # action -> occasions on, occasions
+        self._off: dict[Hashable, float] = {}  # action -> odds while its entity isn't on, worked out once
         self.entity: dict[Hashable, Hashable] = {}  # action -> entity
         self.actions_on: dict[Hashable, dict[Hashable, None]] = {}  # entity -> its actions, in order
 
@@ -72,7 +73,7 @@ class Feasible:
         self.actions_on.setdefault(entity, {})[action] = None
         name = str(state).lower()
         prior = SURE if name in ON else 1.0 - SURE if name in OFF else 0.5
-        self._known[action] = (prior, 1.0)
+        self._note(action, prior, 1.0)
 
     def learn_one(self, action: Hashable, on: Collection[Hashable] | None) -> None:
         """Learn from an action done while those entities were on, or while nobody knew."""
@@ -82,7 +83,11 @@ class Feasible:
         times_on, times = self._known[action]
         if times >= MEMORY:
             times_on, times = times_on / 2.0, times / 2.0
-        self._known[action] = (times_on + (self.entity[action] in on), times + 1.0)
+        self._note(action, times_on + (self.entity[action] in on), times + 1.0)
+
+    def _note(self, action: Hashable, times_on: float, times: float) -> None:
+        self._known[action] = times_on, times
+        self._off[action] = (times - times_on) / times
 
     def odds(self, action: Hashable, on: Collection[Hashable]) -> float:
         """Return the probability that its entity is as it is, given that the action happens."""
@@ -95,15 +100,17 @@ class Feasible:
         """Return the odds of each action; where nobody knows what is on they are 1."""
         if on is None:
             return dict.fromkeys(actions, 1.0)
-        entity = self.entity
-        odds = {a: (n_on if entity[a] in on else n - n_on) / n for a, (n_on, n) in self._known.items()}
-        return {a: odds.get(a, 1.0) for a in actions}
+        odds = self._off.copy()
+        for entity in on:
+            for action in self.actions_on.get(entity, ()):
+                odds[action] = 1.0 - odds[action]
+        return {action: odds.get(action, 1.0) for action in actions}
 
     def forget(self, action: Hashable) -> None:
         """Forget an action."""
         if action in self.entity:
             entity = self.entity.pop(action)
-            del self._known[action], self.actions_on[entity][action]
+            del self._known[action], self._off[action], self.actions_on[entity][action]
             if not self.actions_on[entity]:
                 del self.actions_on[entity]
 
@@ -115,8 +122,8 @@ class Feasible:
 
     def load(self, data: Sequence[Any]) -> None:
         """Restore from `to_list`."""
-        self._known, self.entity, self.actions_on = {}, {}, {}
+        self._known, self._off, self.entity, self.actions_on = {}, {}, {}, {}
         for packed, times_on, times in data:
             action = unpack(packed)
             self.add(action)
-            self._known[action] = (times_on, times)
+            self._note(action, times_on, times)

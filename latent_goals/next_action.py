@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from math import log
+from operator import mul, sub
 from typing import Any, Final
 
 from devices.counting import Row
@@ -31,6 +32,7 @@ class Prediction:
     odds: dict[Hashable, float]  # that what is on is, given the action
     ballots: list[Ballot]
     columns: list[Column]
+    views: list[View]
     features: list[Hashable]
     scores: dict[Hashable, float]  # by the regression on its own
 
@@ -160,7 +162,7 @@ class NextAction:
         self._regression.learn_one(found.odds, found.features, found.scores, y)
         self._new = NOVEL * self._new + (y not in found.p)
         self._events = NOVEL * self._events + 1.0
-        self._count(x, y)
+        self._count(x, y, found.views)
 
     def fit(self, streams: Iterable[Iterable[Event]]) -> NextAction:
         """Learn from other homes' streams of (x, y), and return itself; its own counts stay."""
@@ -200,34 +202,37 @@ class NextAction:
         )
 
     def _predict(self, x: X) -> Prediction:
-        base = self._base(x)
+        base, within, present = self._base(x), list(views(x)), list(features(x))
         if not base:
-            return Prediction({}, {}, {}, [], [], list(features(x)), {})
+            return Prediction({}, {}, {}, [], [], within, present, {})
         odds = self._feasible.odds_of(base, open_of(x))
-        seen = [(view, *self._look_up(view)) for view in views(x)]
+        seen = [(view, *self._look_up(view)) for view in within]
         ballots = [(view.kind, weights, total) for view, weights, total in seen if total > 0.0]
         echo = _echo(x, self._unit)
         if echo.total > 0.0:
             ballots.append(("history", echo.weights, echo.total))
         columns: list[Column] = [("pool", self._pool.lifts(base, ballots, self._unit))]
         columns += self._columns(x, base, seen)
-        present = list(features(x))
         scores = self._regression.scores(present)
-        columns.append(("regression", {a: scores.get(a, 0.0) - log(p) for a, p in base.items()}))
-        p = self._weights.apply({a: p * odds[a] for a, p in base.items()}, columns)
-        return Prediction(p, base, odds, ballots, columns, present, scores)
+        lifts = map(sub, map(scores.get, base, repeat(0.0)), map(log, base.values()))
+        columns.append(("regression", dict(zip(base, lifts, strict=True))))
+        possible = map(mul, base.values(), odds.values())
+        p = self._weights.apply(dict(zip(base, possible, strict=True)), columns)
+        return Prediction(p, base, odds, ballots, columns, within, present, scores)
 
     def _base(self, x: X) -> dict[Hashable, float]:
         """Return how often each action happens, whatever the circumstances."""
         own, unit = self._actions.weights, self._unit
         others = self.prior.predict_proba_one(x) if self.prior else {}
-        known = dict.fromkeys((*own, *others, *history_of(x)), 0.0) | own
+        history = history_of(x)
+        if others or not own.keys() >= set(history):
+            own = dict.fromkeys((*own, *others, *history), 0.0) | own
         if not others:
             unseen = UNSEEN * unit
-            total = self._actions.total + unseen * len(known)
-            return {a: (n + unseen) / total for a, n in known.items()}
-        m, least = PRIOR_EVENTS * unit, 0.01 / len(known)
-        base = {a: n + m * (others.get(a, 0.0) + least) for a, n in known.items()}
+            total = self._actions.total + unseen * len(own)
+            return {a: (n + unseen) / total for a, n in own.items()}
+        m, least = PRIOR_EVENTS * unit, 0.01 / len(own)
+        base = {a: n + m * (others.get(a, 0.0) + least) for a, n in own.items()}
         total = sum(base.values())
         return {a: value / total for a, value in base.items()}
 
@@ -279,13 +284,13 @@ class NextAction:
             ("history", ladder.lift("history", echo.weights, echo.total)),
         ]
 
-    def _count(self, x: X, y: Hashable) -> None:
+    def _count(self, x: X, y: Hashable, within: Iterable[View]) -> None:
         self._unit *= self._growth
         self._recent_unit /= RECENT
         if max(self._unit, self._recent_unit) > RESCALE:
             self._rescale()
         unit = self._unit
-        for view in views(x):
+        for view in within:
             for key, share in view.spread or view.shares:
                 self._counts.add(key, y, share * unit)
         for sensor in sensors_on(x, self._feasible.actions_on):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import repeat
 from math import exp, sqrt
+from operator import mul
 from typing import Any, Final
 
 from devices.counting import pack, unpack
@@ -50,8 +52,9 @@ class Regression:
         self.max_features = max_features
         self.max_actions = max(max_actions, 64)
         self._places: dict[Hashable, int] = {}  # action -> its place in each row
-        # feature -> weights, sums of squared gradients: dense, as adding rows up is most of the work
-        self._rows: dict[Hashable, tuple[array[float], array[float]]] = {}
+        # feature -> weights, sums of squared gradients: dense, as adding rows up is most of the work; weights
+        # in lists, which are read faster than arrays, and whose weights of 0 share one float
+        self._rows: dict[Hashable, tuple[list[float], array[float]]] = {}
 
     def scores(self, features: Sequence[Hashable]) -> dict[Hashable, float]:
         """Return z of each action that a feature knows; of others it is 0."""
@@ -67,13 +70,15 @@ class Regression:
         y: Hashable,
     ) -> None:
         """Learn that it was `y`, where the features gave these scores, to actions so far possible."""
-        chance = {
-            a: p * exp(z if (z := scores.get(a, 0.0)) < SCORE_CAP else SCORE_CAP) for a, p in possible.items()
-        }
-        total = sum(chance.values()) or 1.0
+        z: Iterable[float] = map(scores.get, possible, repeat(0.0))
+        if max(scores.values(), default=0.0) > SCORE_CAP:
+            z = map(min, z, repeat(SCORE_CAP))
+        chance = list(map(mul, possible.values(), map(exp, z)))
+        total = sum(chance) or 1.0
         least = LEAST * total
-        slopes = [(a, p / total) for a, p in chance.items() if p > least and a != y]
-        slopes.append((y, chance.get(y, 0.0) / total - 1.0))
+        likely = {a: p / total for a, p in zip(possible, chance, strict=True) if p > least or a == y}
+        here = likely.pop(y, 0.0)
+        slopes = [*likely.items(), (y, here - 1.0)]
         steps = [(self._place(a), RATE * slope, slope * slope) for a, slope in slopes]
         for feature in features:
             row = self._rows.pop(feature, None) or self._row()
@@ -101,9 +106,9 @@ class Regression:
         places[action] = place  # the last to go from now on
         return place
 
-    def _row(self) -> tuple[array[float], array[float]]:
+    def _row(self) -> tuple[list[float], array[float]]:
         size = len(self._places)
-        return array("d", [0.0]) * size, array("d", [START]) * size
+        return [0.0] * size, array("d", [START]) * size
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable snapshot."""

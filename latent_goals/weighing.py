@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import repeat
 from math import copysign, exp
-from operator import mul
+from operator import mul, truediv
 from typing import Any, Final, Self
 
 Column = tuple[str, Mapping[Hashable, float]]  # name of the weight, value of each action that isn't at 0
@@ -56,15 +57,16 @@ class Weights:
             if weight:
                 for action, value in values.items():
                     evidence[action] += weight * value
-        nats = [n if -CAP < n < CAP else copysign(CAP, n) for n in evidence.values()]
+        nats: Iterable[float] = evidence.values()
+        if max(map(abs, nats), default=0.0) > CAP:
+            nats = [n if -CAP < n < CAP else copysign(CAP, n) for n in nats]
         p = list(map(mul, base.values(), map(exp, nats)))
-        total = sum(p)
-        return {action: value / total for action, value in zip(base, p, strict=True)}
+        return dict(zip(base, map(truediv, p, repeat(sum(p))), strict=False))
 
     def learn_one(self, p: Mapping[Hashable, float], columns: Sequence[Column], y: Hashable) -> None:
         """Learn that it was `y`, where `p` was predicted."""
         for name, values in columns:
-            parts = [p[action] * value for action, value in values.items()]
+            parts = list(map(mul, map(p.__getitem__, values), values.values()))
             mean, square = sum(parts), sum(map(mul, parts, values.values()))
             weight, precision = self._of(name)
             precision += max(square - mean * mean, 0.0)
