@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from devices.context import Context
+from routines.guard import hoeffding
 from routines.routine import MINUTES_A_DAY, Conditions
 
 WEEKDAYS: Final = tuple(range(5))
 WEEKEND: Final = (5, 6)
 _ROUNDS: Final = 3
+_HOURS_MIN: Final = 360  # what keeps to fewer has hours of its own
+_CHANCE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,27 @@ def _own_days(moments: Sequence[Moment]) -> tuple[int, ...] | None:
     of = {d: [m for m in moments if m.weekday == d] for d in range(7)}
     days = tuple(d for d, own in of.items() if own and _rate(own) > mean)
     return days if 0 < len(days) < 7 else None
+
+
+def kept(moments: Sequence[Moment]) -> Conditions:
+    """Return the hours and the weekdays that (nearly) all of some moments keep to, where chance doesn't.
+
+    That m of n lie on k weekdays has by Hoeffding's bound at most the probability exp(-n·KL(m/n, k/7)), times
+    the number of ways to choose k of seven. Left out are weekdays with less than half of the mean share.
+
+    >>> kept([Moment(420 + n, n % 7 and 5, "home", None, followed=True) for n in range(28)])
+    Conditions(weekdays=(0, 5), after_min=407, before_min=460, occupancy=(), dark=None)
+    """
+    if not moments:
+        return Conditions()
+    n = len(moments)
+    narrow = (w for w in windows([m.minute for m in moments]) if (w[1] - w[0]) % MINUTES_A_DAY <= _HOURS_MIN)
+    after, before = next(narrow, (None, None))
+    counts = Counter(m.weekday for m in moments)
+    days = tuple(sorted(day for day, count in counts.items() if 14 * count >= n))
+    on = sum(counts[day] for day in days)
+    chance = math.comb(7, len(days)) * hoeffding(on, n * len(days) / 7, n)
+    return Conditions(days if chance <= _CHANCE else (), after, before)
 
 
 def windows(minutes: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -12,7 +12,7 @@ from devices.context import Calendar
 from devices.events import StateChange
 from routines.candidates import candidates
 from routines.coincidence import FEW_DAYS, Coincidence
-from routines.conditions import infer, windows
+from routines.conditions import infer, kept
 from routines.cues import after_cues
 from routines.guard import benjamini_hochberg
 from routines.habit import Habit, earned, is_walk, overlap, recollect
@@ -20,7 +20,7 @@ from routines.habits import Habits
 from routines.history import History
 from routines.limits import limits
 from routines.naming import name_of
-from routines.routine import MINUTES_A_DAY, Evidence, OnState, Routine
+from routines.routine import Evidence, OnState, Routine
 from routines.runs import Runs
 from routines.sessions import sessions
 from routines.tried import Tried
@@ -36,7 +36,6 @@ LEAST_DAYS: Final = 6
 FALSE_SHARE: Final = 0.01
 """Of habits that pass the guard, at most this share may be chance (Benjamini-Hochberg)."""
 
-_HOURS_MIN: Final = 360  # what keeps to fewer has hours of its own
 _PART: Final = 0.5  # of the occurrences, that share an action
 
 Progress = Callable[[str, float], None]
@@ -187,10 +186,17 @@ class _Miner:
         return Habits(guard, Runs(guard))
 
     def whole_of(self, habit: Habit) -> Habit:
-        """Return a habit with the steps that it has in all of the past."""
+        """Return a habit with the steps that it has in all of the past.
+
+        When it begins, and what wasn't seen before the held-out days, isn't learned from these.
+        """
+        since = self.split.timestamp()
         if not self.early:
-            habit = self.finder.regrown(habit)
-        return earned(habit, self.whole, self.split.timestamp(), ASK_FIRST)
+            more = self.finder.regrown(habit)
+            first = tuple(o for o in more.occurrences if max(o.values()) < since)
+            if set(habit.items) < set(more.items) == {i for o in first for i in o}:
+                habit = replace(more, occurrences=first)
+        return earned(habit, self.whole, since, ASK_FIRST)
 
     # ---------------------------------------------------------------------------------- triggers
 
@@ -219,17 +225,20 @@ class _Miner:
     def conditioned(self, habit: Habit, routine: Routine, outcomes: Sequence[Outcome]) -> Iterator[Routine]:
         """Yield a routine without the occasions on which it wasn't wanted, where a rule tells them.
 
-        And within the hours of its habit, if it has hours: too few occasions at others may have come yet.
+        And within the hours and weekdays of its habit, if it has any: too few occasions at others may have
+        come yet.
         """
         moments = [self.fit.moment(o.firing.at.timestamp(), followed=o.won) for o in outcomes]
         conditions = infer(moments, routine.conditions)
         yield replace(routine, conditions=conditions)
-        if _plain(routine) and not routine.is_limit and conditions.after_min is None:
-            minutes = [self.fit.moment(t, followed=True).minute for t in habit.starts]
-            for after, before in list(windows(minutes))[:1]:
-                if (before - after) % MINUTES_A_DAY <= _HOURS_MIN:
-                    own = replace(routine.conditions, after_min=after, before_min=before)
-                    yield replace(routine, conditions=infer(moments, own))
+        if _plain(routine) and not routine.is_limit:
+            own = kept([self.fit.moment(t, followed=True) for t in habit.starts])
+            if own.after_min is not None and conditions.after_min is None:
+                hours = replace(routine.conditions, after_min=own.after_min, before_min=own.before_min)
+                conditions = infer(moments, hours)
+                yield replace(routine, conditions=conditions)
+            if own.weekdays and not conditions.weekdays:
+                yield replace(routine, conditions=replace(conditions, weekdays=own.weekdays))
 
     def test(
         self, history: History, routines: Sequence[Routine], since: datetime

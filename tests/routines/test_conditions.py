@@ -5,7 +5,7 @@ import pytest
 
 from devices.context import Calendar, Context, Occupancy
 from devices.events import utc
-from routines.conditions import Moment, admits, holds, infer, windows
+from routines.conditions import Moment, admits, holds, infer, kept, windows
 from routines.routine import Conditions
 from tests.routines.homes import ZONE
 
@@ -91,3 +91,26 @@ def test_windows_hold_what_they_are_made_of() -> None:
 def test_a_calendar_gives_the_context() -> None:
     noon = Calendar(ZONE, 52.5, 13.4).context(utc("2024-06-03T10:00:00+00:00"), Occupancy.HOME)
     assert holds(Conditions(dark=False, weekdays=(0,), after_min=710, before_min=730), noon)
+
+
+def begun(*minutes_and_days: tuple[int, int]) -> list[Moment]:
+    return [Moment(minute, day, "home", None, followed=True) for minute, day in minutes_and_days]
+
+
+def test_hours_and_weekdays_of_a_habit_pass_over_a_stray() -> None:
+    """Twenty Fridays to Sundays about three, and once a Tuesday at night: hours and days are as ever."""
+    found = kept(begun(*((900 + n, 4 + n % 3) for n in range(20)), (1380, 1)))
+    assert found.weekdays == (4, 5, 6)
+    assert found.after_min is not None
+    assert found.before_min is not None
+    assert 880 <= found.after_min < 900 < 919 < found.before_min <= 940
+
+
+def test_what_comes_every_day_at_any_hour_keeps_to_nothing() -> None:
+    assert kept(begun(*((n * 71 % 1440, n % 7) for n in range(60)))) == Conditions()
+    assert kept([]) == Conditions()
+
+
+def test_few_days_may_be_chance() -> None:
+    assert kept(begun(*((900, n % 5) for n in range(10)))).weekdays == ()  # (5/7)^10 · 21 ways = .73
+    assert kept(begun(*((900, n % 5) for n in range(30)))).weekdays == (0, 1, 2, 3, 4)

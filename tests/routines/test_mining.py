@@ -264,6 +264,23 @@ def test_a_pair_one_of_which_is_mostly_done_already_is_a_pair() -> None:
     assert len(pair.occurrences) == 8
 
 
+def test_a_habit_of_some_weekdays_is_left_alone_on_others() -> None:
+    """Fridays to Sundays the blind and the TV; in the last weeks the blind alone, too, on other days."""
+    rng = Random(2)
+    events = noise(rng, 60, OTHERS)
+    for day in range(60):
+        start = at(day, rng.gauss(15.0, 0.8))
+        if day % 7 >= 4:
+            events += [(start, "cover.den", "open"), (start + timedelta(seconds=45), "media_player.tv", "on")]
+        elif day > 45:
+            events.append((start, "cover.den", "open"))
+        events += [(at(day, 20), "cover.den", "off"), (at(day, 20), "media_player.tv", "off")]
+    (routine,) = (r for r in mine(changes(events), CALENDAR).routines if ("cover.den", "open") in r.items)
+    assert routine.trigger == OnState("cover.den", "open")
+    assert routine.conditions.weekdays == (4, 5, 6)
+    assert routine.evidence.losses == 0
+
+
 def test_overlap_counts_occurrences_that_share_an_action() -> None:
     one = Habit((A, B), ({A: 1.0, B: 2.0}, {A: 5.0, B: 6.0}))
     assert overlap(one, Habit((A,), ({A: 1.0},))) == 0.5
