@@ -13,8 +13,12 @@
   contexts, and some end in an event that they hold already.
 
 @k: share of targets among the k likeliest (of equals none is counted as ahead). ece: mean distance between
-confidence and accuracy in 15 bins of confidence. sure: largest share of targets such that the most confident
-ones are right 8.5 times for each time they are wrong. ms: processor time to predict and learn an event.
+confidence and accuracy in 15 bins of confidence; "by chance" is what it would be on so many targets if each
+confidence were right. Most of the streams' events are polls, so the likeliest is rightly a poll, and its
+confidence says little of targets: "of all" has the polls as targets, too; "among actions" is of the
+likeliest that isn't a poll, by its share of all that aren't. sure: largest share of targets such that the
+most confident ones are right 8.5 times for each time they are wrong. ms: processor time to predict and
+learn an event.
 """
 
 # ruff: noqa: E402 - see sys.path below
@@ -27,6 +31,7 @@ import sys
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import pi, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +48,7 @@ NEVER = 10**6  # rank of what isn't predicted at all
 BINS = 15
 WINS = 8.5 / 9.5
 FOLDS = 5
+Sure = tuple[float, bool]  # confidence in the likeliest, whether it was the one
 METHODS: dict[str, Callable[[], Model]] = {**BASELINES, "NextAction": NextAction}
 
 
@@ -52,16 +58,28 @@ class Tally:
 
     ranks: list[int] = field(default_factory=list)
     among_actions: list[int] = field(default_factory=list)
-    sure: list[tuple[float, bool]] = field(default_factory=list)
+    sure: list[Sure] = field(default_factory=list)
+    sure_of_all: list[Sure] = field(default_factory=list)
+    sure_of_actions: list[Sure] = field(default_factory=list)
     seconds: float = 0.0
     events: int = 0
 
-    def add(self, p: dict[Hashable, float], y: Hashable) -> None:
+    def add(self, p: dict[Hashable, float], y: Hashable, *, polls: bool = True) -> None:
+        self._weigh(p, y)
+        if is_poll(y) and not polls:
+            return
         chance = p.get(y)
         ahead = [a for a, q in p.items() if chance is not None and q > chance]
         self.ranks.append(len(ahead) if chance is not None else NEVER)
         self.among_actions.append(sum(not is_poll(a) for a in ahead) if chance is not None else NEVER)
         self.sure.append((max(p.values(), default=0.0), self.ranks[-1] == 0))
+
+    def _weigh(self, p: dict[Hashable, float], y: Hashable) -> None:
+        self.sure_of_all.append((max(p.values(), default=0.0), y in p and p[y] == max(p.values())))
+        actions = {a: q for a, q in p.items() if not is_poll(a)}
+        if not is_poll(y):
+            best = max(actions.values(), default=0.0)
+            self.sure_of_actions.append((best / (sum(actions.values()) or 1.0), actions.get(y) == best))
 
     def at(self, k: int, part: slice = slice(None)) -> float:
         return _at(self.ranks[part], k)
@@ -74,14 +92,9 @@ class Tally:
             "@1 among actions": _at(self.among_actions, 1),
             "@3 among actions": _at(self.among_actions, 3),
         }
-        return found | {"ece": self.error(), "sure": self.coverage(), "ms": self.milliseconds()}
-
-    def error(self) -> float:
-        """Return the expected calibration error."""
-        off = [0.0] * BINS
-        for confidence, right in self.sure:
-            off[min(BINS - 1, int(confidence * BINS))] += confidence - right
-        return sum(map(abs, off)) / len(self.sure)
+        found |= {"ece": _error(self.sure), "ece by chance": _error_by_chance(self.sure)}
+        found |= {"ece of all": _error(self.sure_of_all), "ece among actions": _error(self.sure_of_actions)}
+        return found | {"sure": self.coverage(), "ms": self.milliseconds()}
 
     def coverage(self) -> float:
         """Return the share of targets that can be predicted at 8.5 wins a loss."""
@@ -105,8 +118,7 @@ def follow(model: Model, events: Sequence[Event], tally: Tally, *, polls: bool =
     tally.seconds += time.process_time() - start
     tally.events += len(events)
     for p, (_, y) in zip(predicted, events, strict=True):
-        if polls or not is_poll(y):
-            tally.add(p, y)
+        tally.add(p, y, polls=polls)
 
 
 def homes(folder: Path) -> dict[str, dict[str, Any]]:
@@ -120,7 +132,8 @@ def homes(folder: Path) -> dict[str, dict[str, Any]]:
                 tally = Tally()
                 follow(make(), events, tally)
                 found[title][name] = tally.figures()
-            show(title, found[title], ["@1", "@5", "@1 of halves", "@1 of 2nd half", "ece", "sure", "ms"])
+            columns = ["@1", "@5", "@1 of halves", "@1 of 2nd half", "ece", "ece by chance", "sure", "ms"]
+            show(title, found[title], columns)
     return found
 
 
@@ -140,6 +153,7 @@ def users(folder: Path) -> dict[str, dict[str, Any]]:
                     follow(newcomer(make, fitted), events, tally, polls=False)
             found[title][name] = tally.figures()
         show(title, found[title], ["@1", "@3", "@1 among actions", "@3 among actions", "ece", "sure", "ms"])
+        show("confidence", found[title], ["ece", "ece of all", "ece among actions", "ece by chance"])
     return found
 
 
@@ -156,8 +170,10 @@ def shifts(folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     cells = contexts(folder)
     methods: dict[str, Callable[[], Any]] = METHODS
+    everywhere: dict[str, Tally] = {}
     for name in ("frequency in the sequence", *methods):
         rows: dict[str, Any] = {}
+        everywhere[name] = Tally()
         for learned, parts in cells.items():
             model = methods[name]() if name in methods else None
             for events in parts["trn"] if model else ():
@@ -166,15 +182,19 @@ def shifts(folder: Path) -> dict[str, dict[str, Any]]:
             for scored, other in cells.items():
                 tally = Tally()
                 for *_, (x, y) in other["vld"]:
-                    tally.add(model.predict_proba_one(x) if model else frequency(x["history"]), y)
+                    p = model.predict_proba_one(x) if model else frequency(x["history"])
+                    tally.add(p, y)
+                    everywhere[name].add(p, y)
                 rows[f"{learned} > {scored}"] = tally.figures()
         for cell, figures in rows.items():
             found.setdefault(cell, {})[name] = figures
     mean = {name: _mean([rows[name] for rows in found.values()]) for name in next(iter(found.values()))}
     for cell, figures in found.items():
         show(f"SmartGen, {cell}", figures, ["@1", "@5"])
-    show("SmartGen, mean of the nine", mean, ["@1", "@5", "ece"])
-    return {**found, "mean": mean}
+    show("SmartGen, mean of the nine", mean, ["@1", "@5", "ece", "ece by chance"])
+    pooled = {name: tally.figures() for name, tally in everywhere.items()}
+    show("SmartGen, all sequences of the nine", pooled, ["@1", "@5", "ece", "ece by chance"])
+    return {**found, "mean": mean, "all": pooled}
 
 
 def frequency(history: Sequence[Hashable]) -> dict[Hashable, float]:
@@ -188,6 +208,22 @@ def frequency(history: Sequence[Hashable]) -> dict[Hashable, float]:
 
 def _at(ranks: Sequence[int], k: int) -> float:
     return sum(rank < k for rank in ranks) / max(len(ranks), 1)
+
+
+def _error(sure: Sequence[Sure]) -> float:
+    """Return the expected calibration error."""
+    off = [0.0] * BINS
+    for confidence, right in sure:
+        off[min(BINS - 1, int(confidence * BINS))] += confidence - right
+    return sum(map(abs, off)) / max(len(sure), 1)
+
+
+def _error_by_chance(sure: Sequence[Sure]) -> float:
+    """Return what the error would be by chance if each confidence were right: mean of |N(0, Σ c (1 - c))|."""
+    variances = [0.0] * BINS
+    for confidence, _ in sure:
+        variances[min(BINS - 1, int(confidence * BINS))] += confidence * (1.0 - confidence)
+    return sum(sqrt(2.0 / pi * v) for v in variances) / max(len(sure), 1)
 
 
 def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:

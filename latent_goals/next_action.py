@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import chain, repeat
 from math import log
 from operator import mul, sub
@@ -16,25 +15,12 @@ from latent_goals.counted import Counts
 from latent_goals.feasible import Feasible, Parse, entity_and_state
 from latent_goals.habits import firsts, habits
 from latent_goals.lifts import Ladder
-from latent_goals.pool import Ballot, Pool
+from latent_goals.pool import Pool
+from latent_goals.prediction import Prediction
 from latent_goals.regression import Regression
 from latent_goals.weighing import Column, Weights
 
 Event = tuple[X, Hashable]
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """A distribution over the known actions, and what it was made from."""
-
-    p: dict[Hashable, float]
-    base: dict[Hashable, float]
-    odds: dict[Hashable, float]  # that what is on is, given the action
-    ballots: list[Ballot]
-    columns: list[Column]
-    views: list[View]
-    features: list[Hashable]
-    scores: dict[Hashable, float]  # by the regression on its own
 
 
 CONCENTRATION: Final = 4.0  # imagined events of the coarser context in each finer one
@@ -64,10 +50,13 @@ class NextAction:
     - lift_c: how much likelier c makes a than the coarser context around c does (`Ladder`);
     - a regression on what was done of late, each action adding its part (`Regression`), is one more column;
     - habits that hold for all actions, as contexts of lift 1: what was done n actions ago; the entity of the
-      last action, of those before, and any that is on, after a pause of such a length;
+      last action, of those before, and any that is on, after a pause of such a length; what others do and
+      this home never did, with such a device as is here or not (`habits.py`);
     - P(on | a): whether a's entity is on when a happens (`Feasible`): what is on can only go off;
     - w_c: conditional logit with a prior and shrinking steps (`Weights`);
     - ν: how often something new is done of late; the K known actions share it.
+
+    How sure to be of the likeliest is then corrected by what came true (`Confidence`).
 
     `fit` learns from many homes what is common, and how far to trust each context in a new one.
 
@@ -138,7 +127,7 @@ class NextAction:
         keep, share = self._novelty(prediction.p)
         if len(prediction.p) < 2:
             return {action: keep * value + share for action, value in prediction.p.items()}
-        top, sure, second = _likeliest(prediction.p)
+        top, sure, second = prediction.likeliest()
         sure, second = keep * sure + share, keep * second + share
         corrected = self._confidence.apply(sure, second)
         if corrected != sure:
@@ -154,7 +143,7 @@ class NextAction:
         self._latest = None
         if len(found.p) > 1:
             keep, share = self._novelty(found.p)
-            top, sure, _ = _likeliest(found.p)
+            top, sure, _ = found.likeliest()
             self._confidence.learn_one(keep * sure + share, hit=top == y)
         if y in found.p:
             self._pool.learn_one(found.base, found.ballots, y, self._unit)
@@ -346,15 +335,6 @@ class NextAction:
         if data["prior"] is not None:
             self.prior = self._empty()
             self.prior.load(data["prior"])
-
-
-def _likeliest(p: Mapping[Hashable, float]) -> tuple[Hashable, float, float]:
-    """Return the likeliest of two actions or more, its probability, and the next one."""
-    values = list(p.values())
-    sure = max(values)
-    at = values.index(sure)
-    values[at] = -1.0
-    return list(p)[at], sure, max(values)
 
 
 def _echo(x: X, unit: float) -> Row:
