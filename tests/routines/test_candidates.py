@@ -2,18 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Mapping, Sequence
-from itertools import pairwise, permutations
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from routines.actions import Action, Item
-from routines.candidates import LEAST_EVIDENCE, MAX_GAP_S, Candidates, candidates, least_support
-from routines.links import DAY_S, Link, Pair, links
+from routines.candidates import Candidates, candidates, least_support
+from routines.links import DAY_S
 from routines.sessions import sessions
 
 KITCHEN, COFFEE, RADIO, HALL, BATH = (
@@ -23,33 +18,31 @@ KITCHEN, COFFEE, RADIO, HALL, BATH = (
 MORNING = (KITCHEN, COFFEE, RADIO)
 
 
-def home(days: int, seed: int, *, regularity: float = 0.85) -> tuple[list[Action], list[tuple[float, ...]]]:
-    """A morning of three steps among things done at any time; and when it was."""
-    rng, done, truth = Random(seed), [], []
+def home(days: int, seed: int, *, regularity: float = 0.85) -> tuple[list[Action], int]:
+    """A morning of three steps among things done at any time; and how often it was."""
+    rng, done, mornings = Random(seed), [], 0
     for day in range(days):
         if rng.random() < regularity:
             at = day * DAY_S + rng.gauss(7 * 3600, 900)
             times = [at, at + 40 * rng.lognormvariate(0, 0.25), at + 100 * rng.lognormvariate(0, 0.1)]
             done += [Action(t, item) for t, item in zip(times, MORNING, strict=True)]
-            truth.append(tuple(times))
+            mornings += 1
         done += [
             Action((day + rng.uniform(0.35, 0.9)) * DAY_S, item) for item in (HALL, BATH) for _ in range(4)
         ]
         done += [Action((day + rng.uniform(0.5, 0.9)) * DAY_S, KITCHEN)]
-    return sorted(done, key=lambda a: a.at), truth
+    return sorted(done, key=lambda a: a.at), mornings
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_habit_is_found_with_every_time_it_was_done(seed: int) -> None:
-    done, truth = home(60, seed)
+def test_a_habit_is_found_as_often_as_it_was_done(seed: int) -> None:
+    done, mornings = home(60, seed)
     found = candidates(sessions(done))
     first = found.found[0]
     by_items = {c.items: c for c in found.found}
     assert set(first.items) <= set(MORNING)
     morning = by_items[MORNING]
-    assert morning.support == pytest.approx(len(truth), abs=1)
-    assert set(morning.occurrences) <= set(truth)
-    assert len(morning.occurrences) >= 0.95 * len(truth)
+    assert morning.support == pytest.approx(mornings, abs=1)
     assert (RADIO, KITCHEN) not in by_items
 
 
@@ -74,19 +67,12 @@ def busy() -> tuple[list[list[Action]], Candidates]:
     return cut, candidates(cut, max_length=4)
 
 
-def test_occurrences_are_in_order_in_time_and_share_nothing(
+def test_each_has_the_support_and_the_length_that_were_asked_for(
     busy: tuple[list[list[Action]], Candidates],
 ) -> None:
-    cut, found = busy
-    times = {(a.at, a.item) for session in cut for a in session}
-    assert any(len(c.items) == 4 for c in found.found)
-    for candidate in found.found:
-        assert 2 <= len(candidate.items) <= 4
-        assert candidate.support >= least_support(40)
-        for occurrence in candidate.occurrences:
-            assert set(zip(occurrence, candidate.items, strict=True)) <= times
-            assert all(0 <= b - a <= 2700 for a, b in pairwise(occurrence))
-        assert all(a[-1] < b[0] for a, b in pairwise(candidate.occurrences))
+    _, found = busy
+    assert {len(c.items) for c in found.found} == {2, 3, 4}
+    assert all(c.support >= least_support(40) for c in found.found)
 
 
 def test_the_limit_keeps_the_strongest_and_counts_the_rest(
@@ -99,68 +85,6 @@ def test_the_limit_keeps_the_strongest_and_counts_the_rest(
     assert [c.evidence for c in few.found] == sorted((c.evidence for c in few.found), reverse=True)
     assert few.sessions == len(cut)
     assert few.pairs >= few.links
-
-
-def test_one_that_is_begun_twice_ends_with_the_shortest_waits() -> None:
-    done = []
-    for day in range(20):
-        at = day * DAY_S + 1000.0 * (day % 5)
-        again = [Action(at - 600, KITCHEN)] if day % 4 == 0 else []
-        done += [*again, Action(at, KITCHEN), Action(at + 30, COFFEE)]
-    (found,) = [c for c in candidates(sessions(done)).found if c.items == (KITCHEN, COFFEE)]
-    assert all(b - a == 30 for a, b in found.occurrences)
-    assert len(found.occurrences) == 20
-
-
-def one_by_one(
-    pattern: Sequence[Item], done: Sequence[Action], linked: Mapping[Pair, Link]
-) -> list[tuple[float, ...]]:
-    """What each action begins, continues or completes, as it comes."""
-    found = []
-    begun: list[deque[tuple[float, ...]]] = [deque([()])] + [deque(maxlen=32) for _ in pattern]
-    for at, step in sorted((a.at, n) for a in done for n, item in enumerate(pattern) if a.item == item):
-        wait = linked[pattern[step - 1], pattern[step]] if step else Link(0.0, 0.0, 0.0)
-        soon = [c for c in begun[step] if not c or wait.soonest_s <= at - c[-1] <= wait.latest_s]
-        if soon:
-            begun[step + 1].append((*soon[-1], at))
-        if begun[-1]:
-            found.append(begun[-1][-1])
-            begun[1:] = [deque(maxlen=32) for _ in pattern]
-    return found
-
-
-WAITS = st.sampled_from([0, 30, 30, 60, 600])
-
-
-@given(
-    st.lists(st.tuples(WAITS, st.sampled_from([KITCHEN, COFFEE, RADIO])), min_size=2, max_size=8),
-    st.lists(st.tuples(st.integers(0, 60), st.sampled_from([KITCHEN, COFFEE, RADIO])), max_size=12),
-)
-def test_occurrences_are_those_that_one_by_one_come_about(
-    habit: list[tuple[int, Item]], odd: list[tuple[int, Item]]
-) -> None:
-    done = []
-    for day in range(8):
-        at = day * DAY_S + 9000.0 * day
-        for wait, item in [*habit, *(odd if day % 4 == 3 else [])]:
-            at += wait
-            done.append(Action(at, item))
-    linked = links(
-        done, permutations({a.item for a in done}, 2), max_gap_s=MAX_GAP_S, least_evidence=LEAST_EVIDENCE
-    )
-    for candidate in candidates(sessions(done), min_support=3).found:
-        assert list(candidate.occurrences) == one_by_one(candidate.items, done, linked)
-
-
-@pytest.mark.parametrize(("times", "found"), [(20, 21), (40, 20)])
-def test_who_plays_with_a_switch_has_begun_nothing(times: int, found: int) -> None:
-    done = []
-    for day in range(21):
-        at = day * DAY_S + 1000.0 * (day % 5)
-        play = [Action(at + 500 + n, KITCHEN) for n in range(times)] if day == 13 else []
-        done += [Action(at, KITCHEN), *play, Action(at + 600, COFFEE)]
-    (habit,) = [c for c in candidates(sessions(done)).found if c.items == (KITCHEN, COFFEE)]
-    assert len(habit.occurrences) == found
 
 
 def test_nothing_gives_nothing() -> None:
