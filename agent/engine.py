@@ -42,7 +42,7 @@ RUNS: Final = "runs"
 """The same, of how the runs of routines went."""
 WEIGHED: Final = "weighed"
 """Kind of the journal's entries that say whether a goal was shown, and with which propensity."""
-SNAPSHOT_VERSION: Final = 9
+SNAPSHOT_VERSION: Final = 10
 """Counts the forms that a snapshot has had; another one than this is relearned from the log."""
 SNAPSHOT_EVENTS: Final = 50_000
 """A snapshot is due after this many events, so that a start replays at most as many."""

@@ -50,7 +50,7 @@ def test_what_is_always_the_same_is_soon_known() -> None:
 
 
 def test_a_large_reward_is_several() -> None:
-    assert learned([-3.0], hazard=0.0).to_dict() == learned([-1.0] * 3, hazard=0.0).to_dict()
+    assert learned([-3.0], hazard=0.0).posterior("") == learned([-1.0] * 3, hazard=0.0).posterior("")
 
 
 def test_a_thousand_good_ones_need_a_handful_of_bad_ones() -> None:
@@ -80,11 +80,59 @@ def test_a_cell_has_its_own_value() -> None:
 
 
 def test_an_unseen_cell_believes_the_others_to_a_degree() -> None:
-    # prior 1, 1 and four rewards of -1 at most: Beta(1, 5), P(p > 1/2) = 1/32
-    arm = Arm(hazard=0.0, pool=4.0)
+    # cells that differ: prior 1, 1 and four rewards of -1 at most: Beta(1, 5), P(p > 1/2) = 1/32
+    arm = Arm(hazard=0.0, pool=4.0, alike=0.0)
     for _ in range(50):
         arm.learn_one("morning", -1.0)
     assert arm.tail("evening") == pytest.approx(1 / 32)
+
+
+def test_cells_that_are_alike_have_one_value() -> None:
+    arm = Arm(hazard=0.0, alike=1.0)
+    for cell in ("morning", "evening", "morning"):
+        arm.learn_one(cell, -1.0)
+    # Beta(1, 4) everywhere
+    assert [arm.tail(c) for c in ("morning", "evening", "night")] == pytest.approx([1 / 16] * 3)
+
+
+def test_what_is_refused_in_the_morning_can_be_found_out_to_be_wanted_in_the_evening() -> None:
+    arm = Arm()
+    arm.learn_one("morning", -2.0)
+    doubt = arm.tail("evening")
+    for _ in range(2):
+        arm.learn_one("morning", -1.0)
+        arm.learn_one("evening", 1.0)
+    assert arm.tail("evening") > 0.5 > doubt > 0.15
+    assert arm.tail("morning") < 0.2
+
+
+def test_what_is_refused_everywhere_is_soon_believed_to_be_everywhere() -> None:
+    arm = Arm()
+    for cell in ("morning", "evening", "afternoon", "evening", "morning"):
+        arm.learn_one(cell, -1.0)
+    assert arm.tail("night") < 0.1
+
+
+@pytest.mark.parametrize("reward", [-1.0, -2.0, -3.0])
+@pytest.mark.parametrize("record", [6, 30, 200])
+def test_no_single_answer_turns_a_good_record(record: int, reward: float) -> None:
+    arm = learned([1.0] * record)
+    arm.learn_one("", reward)
+    assert arm.tail("") > 0.65
+
+
+def test_in_vain_are_bad_showings_since_the_last_change_unless_enough_were_good() -> None:
+    assert learned([-1.0, -2.0, -0.25], hazard=0.0).in_vain("", 4) == 2.0
+    assert learned([1.0] * 4 + [-1.0], hazard=0.0).in_vain("", 4) == 0.0
+    turned = learned([1.0] * 40 + [-1.0] * 5)
+    assert 4.0 < turned.in_vain("", 4) < 5.0
+
+
+def test_supposing_changes_nothing() -> None:
+    arm = learned([1.0] * 9)
+    before = arm.to_dict()
+    assert arm.supposing("", -1.0, 2).to_dict() == learned([1.0] * 9 + [-1.0] * 2).to_dict()
+    assert arm.to_dict() == before
 
 
 @settings(deadline=None)
@@ -121,6 +169,6 @@ def test_bounded() -> None:
 
 
 def test_refuses_nonsense() -> None:
-    for kwargs in ({"prior": (0.0, 1.0)}, {"hazard": 1.0}, {"pool": -1.0}, {"segments": 1}):
+    for kwargs in ({"prior": (0.0, 1.0)}, {"hazard": 1.0}, {"pool": -1.0}, {"segments": 1}, {"alike": 2.0}):
         with pytest.raises(ValueError, match="range"):
             Arm(**kwargs)

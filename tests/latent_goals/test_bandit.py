@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latent_goals.arm import Arm
-from latent_goals.bandit import GoalBandit
+from latent_goals.bandit import RARELY, GoalBandit
 from latent_goals.decision import Decision, Outcome, Reason
 
 X = {"daypart": "evening"}
@@ -60,12 +61,12 @@ def test_an_unknown_arm_is_tried() -> None:
 
 
 def test_propensity_is_the_probability_of_what_was_done() -> None:
-    # one rejection counts twice: Beta(1, 3), P(p > 1/2) = 1/8, twice that is 1/4
-    bandit = GoalBandit(make_arm=partial(Arm, hazard=0.0))
+    # one rejection counts twice: Beta(1, 3), P(p > 1/2) = 1/8, twice that is 1/4; one in vain: its square
+    bandit = GoalBandit(make_arm=partial(Arm, hazard=0.0), patience=1.0)
     show(bandit, NO)
-    shown, silent = bandit.decide("a", X, Draw(0.2)), bandit.decide("a", X, Draw(0.3))
-    assert (shown.show, shown.propensity) == (True, pytest.approx(0.25))
-    assert (silent.show, silent.propensity) == (False, pytest.approx(0.75))
+    shown, silent = bandit.decide("a", X, Draw(0.06)), bandit.decide("a", X, Draw(0.07))
+    assert (shown.show, shown.propensity) == (True, pytest.approx(1 / 16))
+    assert (silent.show, silent.propensity) == (False, pytest.approx(15 / 16))
 
 
 def test_rejected_twice_it_is_quiet_and_says_why() -> None:
@@ -116,8 +117,8 @@ def test_an_unwanted_arm_is_shown_a_few_times_in_a_thousand(seed: int) -> None:
     assert live(GoalBandit(), Random(seed), 1000, p_yes=0.0) <= 6
 
 
-def test_a_second_chance_comes_rarely_and_ever_more_so() -> None:
-    bandit = GoalBandit(second_chance=0.02)
+def test_a_second_chance_comes_rarely_and_ever_more_so_but_never_not_at_all() -> None:
+    bandit = GoalBandit()
     for _ in range(2):
         show(bandit, NO)
     rates = []
@@ -127,7 +128,7 @@ def test_a_second_chance_comes_rarely_and_ever_more_so() -> None:
         rates.append(decision.propensity)
         bandit.show_one(decision)
         bandit.learn_one(decision, NO)
-    assert rates == pytest.approx([0.02, 0.005, 0.00125])
+    assert 0.01 > rates[0] > rates[1] == rates[2] == RARELY
 
 
 def test_a_second_chance_can_be_taken() -> None:
@@ -173,8 +174,37 @@ def test_a_costly_moment_needs_a_better_arm() -> None:
     show(bandit, YES)
     calm, costly = bandit.decide("a", X, Draw()), bandit.decide("a", X, Draw(), cost=0.6)
     assert calm.p_show > costly.p_show > 0.0
-    at_night = bandit.decide("a", X, Draw(), cost=0.95)
+    at_night = bandit.decide("a", X, Draw(0.2), cost=0.95)
     assert (at_night.show, at_night.reason) == (False, Reason.COSTLY)
+
+
+def test_a_little_cost_makes_a_little_difference() -> None:
+    """After one refusal, too: no cost from which on nothing is asked at the hour any more."""
+    bandit = GoalBandit()
+    show(bandit, NO)
+    rates = [bandit.decide("a", X, Draw(), cost=c / 50).p_show for c in range(20)]
+    assert rates[0] > 0.1
+    assert rates[5] > 0.05  # at a cost of a tenth
+    assert all(1.0 > after / before > 0.75 for before, after in pairwise(rates))
+
+
+@pytest.mark.parametrize("record", [6, 30, 200])
+def test_after_a_record_of_yeses_no_single_answer_makes_it_quiet(record: int) -> None:
+    bandit = GoalBandit()
+    shown_and(bandit, *[YES] * record, NO)
+    assert bandit.decide("a", X, Draw()).p_show == 1.0
+
+
+@pytest.mark.parametrize(("refused", "least", "most"), [(0, 1.0, 1.0), (1, 0.5, 1.0), (2, 0.0, 0.3)])
+def test_while_an_answer_is_awaited_what_was_refused_before_holds_back(
+    refused: int, least: float, most: float
+) -> None:
+    bandit = GoalBandit()
+    shown_and(bandit, *[YES] * 20, *[NO] * refused)
+    sure = bandit.decide("a", X, Draw())
+    bandit.show_one(sure)
+    assert sure.p_show > 0.7
+    assert least <= bandit.decide("a", X, Draw()).p_show <= most
 
 
 def test_bad_in_the_morning_and_good_in_the_evening() -> None:
@@ -201,10 +231,8 @@ def test_propensities_and_purity(answers: list[tuple[str, Outcome]], cost: float
     before, rng = bandit.to_dict(), Draw(0.1)
     decision = bandit.decide("a", X, rng, cost=cost)
     assert (bandit.to_dict(), rng.drawn) == (before, 1)
-    if decision.reason is Reason.OPEN:
-        assert 2 * bandit.bound <= decision.p_show <= 1.0
-    else:
-        assert 0.0 <= decision.p_show <= bandit.second_chance
+    waits = decision.reason is Reason.WAITING
+    assert (0.0 if waits else RARELY * (1.0 - cost)) <= decision.p_show <= 1.0
     assert decision.propensity == (decision.p_show if decision.show else 1.0 - decision.p_show)
     assert Decision.from_dict(json.loads(json.dumps(decision.to_dict()))) == decision
     assert bandit.decide("a", X, Random(seed)) == bandit.decide("a", X, Random(seed))
@@ -243,7 +271,7 @@ def test_of_too_many_arms_suppressed_ones_are_remembered() -> None:
 
 
 def test_refuses_nonsense() -> None:
-    for kwargs in ({"bound": 0.5}, {"second_chance": 0.2}, {"most_pending": 0}, {"enough": (0, 5)}):
+    for kwargs in ({"bound": 0.5}, {"patience": 0.0}, {"most_pending": 0}, {"enough": 0}):
         with pytest.raises(ValueError, match="range"):
             GoalBandit(**kwargs)
 
@@ -270,54 +298,35 @@ def shown_and(bandit: GoalBandit, *outcomes: Outcome) -> None:
         show(bandit, outcome)
 
 
-def test_five_showings_for_nothing_before_four_acceptances_end_it_though_it_may_be_worth_it() -> None:
-    bandit, lenient = GoalBandit(), GoalBandit(enough=(4, 50))
+def test_showings_for_nothing_before_four_acceptances_make_it_rare_though_it_may_be_worth_it() -> None:
+    bandit, lenient = GoalBandit(), GoalBandit(patience=50.0)
     for one in (bandit, lenient):
         shown_and(one, YES, *[Outcome.IGNORED] * 4, YES, Outcome.IGNORED)
-    better = lenient.decide("a", X, Draw()).p_better
-    assert 0.1 < better < 0.5  # Beta(3, 6), about: too unsure for the bound
-    assert lenient.decide("a", X, Draw()).reason is Reason.OPEN
-    assert bandit.decide("a", X, Draw(0.1)).reason is Reason.SUPPRESSED
-    assert bandit.decide("a", X, Draw()).propensity == pytest.approx(0.005 / 16)  # it had its chance
-    report = bandit.explain("a", X)
-    assert report["quiet"]
-    assert report["why"].endswith("and too few of the first were accepted")
+    patient, decision = (one.decide("a", X, Draw(0.5)) for one in (lenient, bandit))
+    assert 0.1 < patient.p_better < 0.5  # Beta(3, 6), about: too unsure for the bound
+    assert patient.p_show > 0.2 > 0.02 > decision.p_show
+    assert decision.reason is Reason.OPEN
 
 
 def test_an_arm_that_was_accepted_four_times_is_judged_by_its_worth_alone() -> None:
     bandit = GoalBandit()
     shown_and(bandit, YES, Outcome.IGNORED, YES, Outcome.IGNORED, YES, YES, *[Outcome.IGNORED] * 3, YES)
-    assert bandit.decide("a", X, Draw()).reason is Reason.OPEN
+    assert bandit.decide("a", X, Draw()).p_show > 0.8
 
 
-def test_what_was_done_by_hand_is_neither_and_an_undo_takes_the_acceptance_back() -> None:
-    bandit = GoalBandit()
-    shown_and(bandit, *[Outcome.IGNORED] * 2, YES, *[Outcome.BY_HAND] * 5, YES)
-    assert not bandit.explain("a", X)["quiet"]
-    late = show(bandit, YES)
-    other = GoalBandit(enough=(1, 1))
-    decision = show(other, Outcome.BY_HAND)
-    other.learn_one(decision, Outcome.UNDONE)
-    bandit.learn_one(late, Outcome.UNDONE)
-    assert other.explain("a", X)["quiet"]
+def test_what_was_done_by_hand_is_not_for_nothing() -> None:
+    by_hand, ignored = GoalBandit(), GoalBandit()
+    shown_and(by_hand, *[Outcome.BY_HAND] * 3)
+    shown_and(ignored, *[Outcome.IGNORED] * 3)
+    assert by_hand.decide("a", X, Draw()).p_show > 10 * ignored.decide("a", X, Draw()).p_show
 
 
-def test_an_arm_that_failed_gets_another_trial_when_second_chances_are_taken() -> None:
+def test_a_failed_trial_is_made_up_for_by_acceptances() -> None:
     bandit = GoalBandit()
     shown_and(bandit, *[Outcome.IGNORED] * 5)
-    for _ in range(4):
-        decision = bandit.decide("a", X, Draw())
-        bandit.show_one(decision)
-        bandit.learn_one(decision, YES)
+    assert bandit.decide("a", X, Draw()).p_show < 0.01
+    shown_and(bandit, *[YES] * 4)
     assert bandit.decide("a", X, Draw()).reason is Reason.OPEN
-
-
-def test_it_waits_for_the_answer_that_may_end_a_trial() -> None:
-    bandit = GoalBandit(enough=(3, 2))
-    show(bandit, YES)
-    show(bandit, Outcome.IGNORED)
-    bandit.show_one(bandit.decide("a", X, Draw()))
-    assert bandit.decide("a", X, Draw()).reason is Reason.WAITING
 
 
 @pytest.mark.parametrize("seed", range(20))
