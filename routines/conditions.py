@@ -16,7 +16,7 @@ WEEKDAYS: Final = tuple(range(5))
 WEEKEND: Final = (5, 6)
 _ROUNDS: Final = 3
 _HOURS_MIN: Final = 360  # what keeps to fewer has hours of its own
-_CHANCE: Final = 0.01
+_CHANCE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,8 @@ def kept(moments: Sequence[Moment]) -> Conditions:
     """Return the hours and the weekdays that (nearly) all of some moments keep to, where chance doesn't.
 
     That m of n lie on k weekdays has by Hoeffding's bound at most the probability exp(-n·KL(m/n, k/7)), times
-    the number of ways to choose k of seven. Left out are weekdays with less than half of the mean share.
+    the number of ways to choose k of seven; or two, for workdays and weekends. Left out are weekdays with
+    less than half of the mean share.
 
     >>> kept([Moment(420 + n, n % 7 and 5, "home", None, followed=True) for n in range(28)])
     Conditions(weekdays=(0, 5), after_min=407, before_min=460, occupancy=(), dark=None)
@@ -159,7 +160,8 @@ def kept(moments: Sequence[Moment]) -> Conditions:
     counts = Counter(m.weekday for m in moments)
     days = tuple(sorted(day for day, count in counts.items() if 14 * count >= n))
     on = sum(counts[day] for day in days)
-    chance = math.comb(7, len(days)) * hoeffding(on, n * len(days) / 7, n)
+    choices = 2 if days in {WEEKDAYS, WEEKEND} else math.comb(7, len(days))
+    chance = choices * hoeffding(on, n * len(days) / 7, n)
     return Conditions(days if chance <= _CHANCE else (), after, before)
 
 
