@@ -14,7 +14,7 @@ from agent.errors import InklingError
 from agent.records import Document
 from agent.store import Store
 from agent.suggestions import Standing, Status
-from latent_goals.decision import REWARDS, Decision, Outcome
+from latent_goals.decision import REWARDS, Decision, Outcome, Reason
 from latent_goals.off_policy import Logged, NoSupportError, OffPolicy
 
 goals = typer.Typer(
@@ -22,7 +22,8 @@ goals = typer.Typer(
 )
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The goal's id, or enough of its start.")]
 
-_LEAST: Final = 30
+_LEAST: Final = 30  # decisions
+_LEAST_SHOWN: Final = 10
 _OUTCOMES: Final = {
     Status.ACCEPTED: (Outcome.ACCEPTED,),
     Status.REJECTED: (Outcome.REJECTED,),
@@ -118,22 +119,39 @@ def evaluate_command(config: ConfigOption = None, as_json: JsonOption = False) -
     """
     with open_store(config) as store:
         log = logged(store)
-    if len(log) < _LEAST:
-        raise InklingError(
-            f"{len(log)} decisions so far: too few to tell", hint=f"it takes {_LEAST} at the least"
-        )
+    shown = sum(record.show for record in log)
+    if len(log) < _LEAST or shown < _LEAST_SHOWN:
+        hint = f"it takes {_LEAST} at the least, {_LEAST_SHOWN} of them shown and answered"
+        raise InklingError(f"{len(log)} decisions so far, {shown} of them shown: too few to tell", hint=hint)
     rewards = (min(REWARDS.values()), max(REWARDS.values()))
     try:
         result = OffPolicy(rewards=rewards).evaluate(log, lambda _arm, _x: 1.0).to_dict()
     except NoSupportError as err:
         raise InklingError(f"the log can't tell: {err}") from err
+    result |= {"shown": shown, "tells": _tells(result, rewards)}
     if as_json:
         print_json(result)
-        return
-    names = {"logged": "what was done", "ips": "always (IPS)", "snips": "always (SNIPS)",
-             "dr": "always (doubly robust)", "gain": "gain of always"}  # fmt: skip
+    else:
+        _print_evaluation(result)
+
+
+def _print_evaluation(result: Mapping[str, Any]) -> None:
+    names = {"logged": "what was done", "snips": "always (SNIPS)", "dr": "always (doubly robust)",
+             "ips": "always (IPS)", "gain": "gain of always"}  # fmt: skip
     rows = [(names[k], f"{result[k][0]:+.3f}", f"{result[k][1]:+.3f} to {result[k][2]:+.3f}") for k in names]
     table(f"Worth of an opportunity, from {result['n']} of them", ("policy", "value", "95%"), rows)
+    out.print(
+        f"{result['shown']} were shown; for what always would bring they count as {result['effective_n']:.0f}."
+    )
+    if not result["tells"]:
+        out.print("That is too few to say what always would bring: what is unwanted was hardly ever shown, "
+                  "so hardly anything is known of it.")  # fmt: skip
+
+
+def _tells(result: Mapping[str, Any], rewards: tuple[float, float]) -> bool:
+    """Whether the best estimate says anything: its interval is short beside all that is possible."""
+    _, low, high = result["snips"]
+    return bool(result["effective_n"] >= _LEAST_SHOWN and 4.0 * (high - low) <= rewards[1] - rewards[0])
 
 
 def logged(store: Store) -> list[Logged]:
@@ -143,6 +161,8 @@ def logged(store: Store) -> list[Logged]:
     for entry in store.journal(WEIGHED):
         body = {k: v for k, v in entry.items() if k not in {"kind", "at", "suggestion_id"}}
         decision, fate = Decision.from_dict(body), fates.get(entry["suggestion_id"])
+        if decision.reason is Reason.WAITING and not decision.p_show:
+            continue  # no decision: no policy asks again before it was answered
         if not decision.show:
             found.append(Logged.of(decision))
         elif fate is not None:

@@ -24,7 +24,7 @@ from agent.suggestions import Output, Resolution, Standing, Status, Suggestion, 
 from agent.ticker import Ticker
 from devices.recording import format_line
 from latent_goals.bandit import GoalBandit
-from latent_goals.decision import Decision, Outcome
+from latent_goals.decision import Decision, Outcome, Reason
 from latent_goals.goal import Action, Evidence, Goal, Implied, Pattern, Step
 from tests.agent.commands import Run, as_json
 from tests.e2e.films import change, films, lamp, tv
@@ -163,14 +163,47 @@ def test_what_showing_always_would_have_brought(run: Run, url: str) -> None:
     assert found["logged"][0] == pytest.approx((16 - 8 - 1) / 48, abs=0.001)
     assert found["ips"][0] == pytest.approx(2 * (16 - 8 - 1) / 48, abs=0.001)  # 1 / 0.5 times that
     assert found["ips"][1] < found["ips"][0] < found["ips"][2]
-    assert "always (doubly robust)" in run("goals", "evaluate").stdout
+    assert (found["shown"], found["tells"]) == (24, True)
+    text = " ".join(run("goals", "evaluate").stdout.split())
+    assert text.index("always (SNIPS)") < text.index("always (doubly robust)") < text.index("always (IPS)")
+    assert "24 were shown; for what always would bring they count as 24." in text
+    assert "too few" not in text
 
 
 def test_a_log_that_is_too_short_or_of_silence_only(run: Run, url: str) -> None:
     write(url, log_of([(Status.ACCEPTED, "")] * 9, p_show=1.0))
     assert "9 decisions so far" in run("goals", "evaluate", code=1).output
     write(url, Batch(journal=log_of([None] * 60, p_show=0.0).journal[20:]))
+    assert "49 decisions so far, 9 of them shown" in run("goals", "evaluate", code=1).output
+
+
+def test_a_log_that_knows_nothing_of_what_the_other_policy_would_do(run: Run, url: str) -> None:
+    batch = log_of([*[(Status.ACCEPTED, "")] * 12, *[None] * 60], p_show=1.0)
+    for _, _, body in batch.journal[12:]:
+        body |= {"propensity": 1.0, "p_show": 0.0}
+    write(url, batch)
     assert "the log can't tell" in run("goals", "evaluate", code=1).output
+
+
+def test_few_showings_of_what_is_rarely_shown_say_nothing(run: Run, url: str) -> None:
+    batch = log_of([*[(Status.REJECTED, "")] * 10, *[None] * 90], p_show=0.001)
+    for _, _, body in batch.journal[1:10]:  # all but one were certain
+        body |= {"propensity": 1.0, "p_show": 1.0}
+    write(url, batch)
+    found = as_json(run("goals", "evaluate", "--json"))
+    assert found["effective_n"] < 2
+    assert found["tells"] is False
+    assert "That is too few to say what always would bring" in " ".join(
+        run("goals", "evaluate").stdout.split()
+    )
+
+
+def test_where_an_answer_was_awaited_nothing_was_decided(run: Run, url: str) -> None:
+    batch = log_of([*[(Status.ACCEPTED, "")] * 20, *[None] * 20], p_show=0.5)
+    for _, _, body in batch.journal[30:]:
+        body |= {"propensity": 1.0, "p_show": 0.0, "reason": Reason.WAITING.value}
+    write(url, batch)
+    assert as_json(run("goals", "evaluate", "--json"))["n"] == 30
 
 
 # -- an imported past ---------------------------------------------------------------------------------
