@@ -136,13 +136,13 @@ def evaluate_command(config: ConfigOption = None, as_json: JsonOption = False) -
 
 
 def _print_evaluation(result: Mapping[str, Any]) -> None:
+    """Print the estimates, the one that the log tells best first, and whether it tells anything."""
     names = {"logged": "what was done", "snips": "always (SNIPS)", "dr": "always (doubly robust)",
              "ips": "always (IPS)", "gain": "gain of always"}  # fmt: skip
     rows = [(names[k], f"{result[k][0]:+.3f}", f"{result[k][1]:+.3f} to {result[k][2]:+.3f}") for k in names]
     table(f"Worth of an opportunity, from {result['n']} of them", ("policy", "value", "95%"), rows)
-    out.print(
-        f"{result['shown']} were shown; for what always would bring they count as {result['effective_n']:.0f}."
-    )
+    count = f"{result['effective_n']:.0f}"
+    out.print(f"{result['shown']} were shown; for what always would bring they count as {count}.")
     if not result["tells"]:
         out.print("That is too few to say what always would bring: what is unwanted was hardly ever shown, "
                   "so hardly anything is known of it.")  # fmt: skip
