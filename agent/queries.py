@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
+from sys import intern
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -162,11 +163,11 @@ class _Reader:
         _, entity_id, changed, received, old, new, attrs, origin, confidence, source, retained, context = row
         changed_at = from_micros(changed)
         return StateChange(
-            entity_id,
-            new,
+            intern(entity_id),  # a year of changes is read by who looks for habits
+            intern(new),
             changed_at,
             changed_at if received == changed else from_micros(received),
-            old,
+            old and intern(old),
             self._attributes[attrs],
             ORIGINS[origin],
             confidence,

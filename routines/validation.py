@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
 from devices.context import Calendar, OccupancyTracker
@@ -142,4 +143,10 @@ def judge(firings: Iterable[Firing], actions: Sequence[Action]) -> Iterator[Outc
             of = times.get((step.entity_id, step.state), ())
             n = bisect_right(of, at)
             taken.append(of[n] if n < len(of) and of[n] <= limit else None)
-        yield Outcome(firing, tuple(taken))
+        # most firings of what is tried are for nothing: half a million tuples in a busy year
+        yield Outcome(firing, _nothing(len(taken)) if taken.count(None) == len(taken) else tuple(taken))
+
+
+@cache
+def _nothing(steps: int) -> tuple[None, ...]:
+    return (None,) * steps
