@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from latent_goals.circumstances import X, gap_of, history_of, open_of
@@ -33,7 +34,9 @@ def habits(x: X, feasible: Feasible) -> Iterator[Group]:
     for first, last in NEAR:
         yield f"entity {first} after {gap}", [a for e in entities[first : last + 1] for a in actions_on[e]]
     on = open_of(x) or ()
-    yield f"on after {gap}", [a for entity in on if entity in actions_on for a in actions_on[entity]]
+    # in the order in which they were learned: that of a set differs from process to process
+    held = (actions for entity, actions in actions_on.items() if entity in on)
+    yield f"on after {gap}", list(chain.from_iterable(held))
 
 
 def firsts(known: Collection[Hashable], done: Collection[Hashable]) -> Iterator[Group]:

@@ -55,3 +55,14 @@ def test_what_was_never_done_here_may_be_kin_to_what_was() -> None:
 )
 def test_kin_is_the_first_word_of_what_is_acted_upon(action: Hashable, kin: Hashable) -> None:
     assert kin_of(action) == kin
+
+
+def test_what_is_on_comes_in_the_order_in_which_it_was_learned() -> None:
+    """The order of a set differs from process to process, and with it the last digits of a sum."""
+    actions = [(f"lamp {n}", "on") for n in range(12)]
+    feasible = Feasible()
+    for action in actions:
+        feasible.add(action)
+    on = {entity for entity, _ in reversed(actions)}
+    groups = dict(habits({"history": actions[:1], "elapsed_s": 10.0, "open": on}, feasible))
+    assert list(groups["on after 1"]) == actions
