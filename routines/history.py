@@ -49,7 +49,8 @@ class History:
         for signal in self.signals:
             self.times[signal.item].append(signal.at)
         self._clock: dict[float, tuple[int, float]] = {}
-        self.days = sorted({self._day(c.changed_at) for c in self.changes})
+        zone = calendar.zone  # `clock` would remember each of these
+        self.days = sorted({_on_the_clock(c.changed_at.astimezone(zone))[0] for c in self.changes})
         self._kinds = self._alike(_KINDS), self._alike(_KINDS[1:])
 
     def _fold(self, changes: Iterable[StateChange]) -> None:
@@ -59,8 +60,6 @@ class History:
             if raw.domain not in COMMANDABLE and raw.domain not in _CUES:
                 continue
             change = home.apply(raw)
-            if change.old == raw.old:
-                change = raw  # folded already: no copy is kept
             self.changes.append(change)
             tracker.observe(change)
             at, now = change.changed_at, change.changed_at.timestamp()
@@ -98,19 +97,12 @@ class History:
         if known is None:
             if len(self._clock) >= _CACHED:
                 self._clock.clear()
-            local = datetime.fromtimestamp(at, self.calendar.zone)
-            seconds = local.hour * 3600.0 + local.minute * 60.0 + local.second + local.microsecond / 1e6
-            day, clock = local.toordinal(), seconds - DAY_STARTS_S
-            known = self._clock[at] = (day, clock) if clock >= 0 else (day - 1, clock + DAY_S)
+            known = self._clock[at] = _on_the_clock(datetime.fromtimestamp(at, self.calendar.zone))
         return known
 
     def on_weekend(self, at: float) -> bool:
         """Whether a moment lies on a resident's Saturday or Sunday."""
         return date.fromordinal(self.clock(at)[0]).weekday() in WEEKEND
-
-    def _day(self, at: datetime) -> int:
-        """Return the day of `clock`, which would remember each of many moments."""
-        return (at.astimezone(self.calendar.zone) - timedelta(seconds=DAY_STARTS_S)).toordinal()
 
     def state(self, entity_id: str, at: float) -> str | None:
         """Return the state of an entity just before a moment; None where it isn't known."""
@@ -153,6 +145,13 @@ class History:
         """Return when a resident's day begins, in UTC."""
         local = datetime.combine(date.fromordinal(day), datetime.min.time()) + timedelta(seconds=DAY_STARTS_S)
         return local.replace(tzinfo=self.calendar.zone).astimezone(UTC)
+
+
+def _on_the_clock(local: datetime) -> tuple[int, float]:
+    """Return the resident's day of a local time, and the seconds since it began."""
+    seconds = local.hour * 3600.0 + local.minute * 60.0 + local.second + local.microsecond / 1e6
+    day, clock = local.toordinal(), seconds - DAY_STARTS_S
+    return (day, clock) if clock >= 0 else (day - 1, clock + DAY_S)
 
 
 def _uneven(days: Set[int], kinds: Mapping[int, int]) -> bool:
