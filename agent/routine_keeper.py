@@ -149,26 +149,22 @@ class RoutineKeeper:
 
     def on_registry(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Respect that a resident has deleted an automation of ours; make those that are missing."""
-        ours = [r for r in rows if r.get("platform") == "automation"]
-        there = {str(r.get("unique_id")) for r in ours}
-        self._entity_ids = {
-            str(r.get("unique_id")).removeprefix(PREFIX): str(r.get("entity_id")) for r in ours
-        }
+        automations = {str(r.get("unique_id")): r for r in rows if r.get("platform") == "automation"}
+        there = {i.removeprefix(PREFIX): r for i, r in automations.items() if i.startswith(PREFIX)}
+        self._entity_ids = {routine_id: str(r.get("entity_id")) for routine_id, r in there.items()}
         for routine_id, entry in list(self.entries.items()):
-            if entry.elsewhere and PREFIX + routine_id not in there:
+            row = there.get(routine_id)
+            if entry.elsewhere and row is None:
                 self._deleted(routine_id)
-        for row in ours:
-            if row.get("disabled_by"):
-                self._disabled(str(row.get("unique_id")), str(row.get("entity_id")))
+            elif entry.elsewhere and row is not None and row.get("disabled_by") and entry.off is Off.NO:
+                self._disabled(routine_id)
         self._refused.clear()  # the home has changed, or this is another Home Assistant
         self.catch_up()
 
-    def _disabled(self, unique_id: str, entity_id: str) -> None:
+    def _disabled(self, routine_id: str) -> None:
         """Tell the pipeline that an automation is off which has no state, as only the registry says so."""
-        entry = self.entries.get(unique_id.removeprefix(PREFIX))
-        if entry is not None and entry.elsewhere and entry.off is Off.NO:
-            now = self.now()
-            self._take(StateChange(entity_id, "off", now, now, attributes={"id": unique_id}))
+        entity_id, about, now = self._entity_ids[routine_id], {"id": automation_id(routine_id)}, self.now()
+        self._take(StateChange(entity_id, "off", now, now, attributes=about))
 
     def _deleted(self, routine_id: str) -> None:
         log.info("an automation of ours was deleted: the routine is retired", routine=routine_id)

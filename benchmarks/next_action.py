@@ -72,7 +72,7 @@ class Tally:
         ahead = [a for a, q in p.items() if chance is not None and q > chance]
         self.ranks.append(len(ahead) if chance is not None else NEVER)
         self.among_actions.append(sum(not is_poll(a) for a in ahead) if chance is not None else NEVER)
-        self.sure.append((max(p.values(), default=0.0), self.ranks[-1] == 0))
+        self.sure.append(self.sure_of_all[-1])
 
     def _weigh(self, p: dict[Hashable, float], y: Hashable) -> None:
         self.sure_of_all.append((max(p.values(), default=0.0), y in p and p[y] == max(p.values())))

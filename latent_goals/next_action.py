@@ -16,7 +16,7 @@ from latent_goals.feasible import Feasible, Parse, entity_and_state
 from latent_goals.habits import firsts, habits
 from latent_goals.lifts import Ladder
 from latent_goals.pool import Pool
-from latent_goals.prediction import Prediction
+from latent_goals.prediction import Prediction, likeliest
 from latent_goals.regression import Regression
 from latent_goals.weighing import Column, Weights
 
@@ -125,9 +125,9 @@ class NextAction:
         prediction = self._predict(x)
         self._latest = (dict(x), prediction)
         keep, share = self._novelty(prediction.p)
-        if len(prediction.p) < 2:
+        if prediction.likeliest is None:
             return {action: keep * value + share for action, value in prediction.p.items()}
-        top, sure, second = prediction.likeliest()
+        top, sure, second = prediction.likeliest
         sure, second = keep * sure + share, keep * second + share
         corrected = self._confidence.apply(sure, second)
         if corrected != sure:
@@ -141,9 +141,9 @@ class NextAction:
         """Learn that `y` was done in circumstances `x`."""
         found = self._latest[1] if self._latest and self._latest[0] == x else self._predict(x)
         self._latest = None
-        if len(found.p) > 1:
+        if found.likeliest is not None:
             keep, share = self._novelty(found.p)
-            top, sure, _ = found.likeliest()
+            top, sure, _ = found.likeliest
             self._confidence.learn_one(keep * sure + share, hit=top == y)
         if y in found.p:
             self._pool.learn_one(found.base, found.ballots, y, self._unit)
@@ -193,7 +193,7 @@ class NextAction:
     def _predict(self, x: X) -> Prediction:
         base, within, present = self._base(x), list(views(x)), list(features(x))
         if not base:
-            return Prediction({}, {}, {}, [], [], within, present, {})
+            return Prediction({}, {}, {}, [], [], within, present, {}, None)
         odds = self._feasible.odds_of(base, open_of(x))
         seen = [(view, *self._look_up(view)) for view in within]
         ballots = [(view.kind, weights, total) for view, weights, total in seen if total > 0.0]
@@ -207,7 +207,7 @@ class NextAction:
         columns.append(("regression", dict(zip(base, lifts, strict=True))))
         possible = map(mul, base.values(), odds.values())
         p = self._weights.apply(dict(zip(base, possible, strict=True)), columns)
-        return Prediction(p, base, odds, ballots, columns, within, present, scores)
+        return Prediction(p, base, odds, ballots, columns, within, present, scores, likeliest(p))
 
     def _base(self, x: X) -> dict[Hashable, float]:
         """Return how often each action happens, whatever the circumstances."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 from latent_goals.circumstances import View
@@ -22,11 +22,19 @@ class Prediction:
     views: list[View]
     features: list[Hashable]
     scores: dict[Hashable, float]  # by the regression on its own
+    likeliest: tuple[Hashable, float, float] | None  # with its probability and the next one's; None of one
 
-    def likeliest(self) -> tuple[Hashable, float, float]:
-        """Return the likeliest of two actions or more, its probability, and the next one's."""
-        values = list(self.p.values())
-        sure = max(values)
-        at = values.index(sure)
-        values[at] = -1.0
-        return list(self.p)[at], sure, max(values)
+
+def likeliest(p: Mapping[Hashable, float]) -> tuple[Hashable, float, float] | None:
+    """Return the likeliest of two actions or more, its probability, and the next one's.
+
+    >>> likeliest({"tea": 0.2, "coffee": 0.7, "milk": 0.1})
+    ('coffee', 0.7, 0.2)
+    """
+    if len(p) < 2:
+        return None
+    values = list(p.values())
+    sure = max(values)
+    at = values.index(sure)
+    values[at] = -1.0
+    return list(p)[at], sure, max(values)

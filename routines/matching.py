@@ -165,10 +165,9 @@ class Matcher:
                 self._rests.pop(key, None)
 
     def _await(self, waiting: Mapping[str, set[tuple[str, str]]]) -> None:
-        self._open, self._awaited = dict(waiting), {}
-        for key, states in self._open.items():
-            for state in states:
-                self._awaited.setdefault(state, set()).add(key)
+        self._open, self._awaited = {}, {}
+        for key, states in waiting.items():
+            self._expect(key, states)
 
     # ------------------------------------------------------------------------------------- times
 
