@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from math import comb, exp, lgamma, log
-from statistics import median
+from math import exp, lgamma, log
 from typing import Any, Final
 
 from latent_goals.occasions import ANY, APART, QUARTER_S, Occasion, Occasions
 from latent_goals.timelines import DAY_S, Happened, Timeline
 
 _AT_ONCE_S: Final = 1  # a group and its members, a scene
-_ENDS: Final = frozenset(
-    {"off", "closed", "locked", "paused"}
-)  # what is in use ends; nothing begins by itself
 _LEAST_COUNT: Final = 3
 _LEAST_RATE: Final = 0.4
 _PRIOR: Final = 1.0  # windows that the background of all traffic is worth
@@ -41,11 +37,6 @@ class Counts:
     first action at the time are days without the other, too. But when the first is left out for once, the
     other still comes.
 
-    What ends soon anyway (a lamp that is used for half an hour goes off within the hour) would come on those
-    days, whatever brings it about. There the order tells, too: if the first action meant nothing, the other
-    would have come within the horizon before it as often as after it, and the probability of k or more of
-    k + `ahead` at even chances may be as small instead.
-
     >>> counts = Counts(n=12, k=11, quarters=12, expected=1.2, compared=12, controls=30)
     >>> counts.shifted, counts.without, counts.clear = 9.6, 12, 8
     >>> round(counts.base(0.05), 2), round(counts.probability(0.05), 2)
@@ -63,8 +54,6 @@ class Counts:
     shifted: float = 0.0  # of those with days entirely without the first action: on how many it came around
     without: int = 0  # those occasions
     clear: int = 0  # quarters in which those days lie
-    ahead: int = 0  # occasions before which it had come within the horizon
-    soon: int = 0  # occasions on which it would come within the hours that are looked at anyway
 
     def add(self, other: Counts) -> None:
         """Pool with other counts."""
@@ -86,21 +75,12 @@ class Counts:
 
     def p_shifted(self) -> float:
         """Return the probability of as many where something else brings both about around the time."""
-        clear = self._tail(self.shifted, self.without, self.clear)
-        return min(clear, self._p_order()) if 2 * self.soon > self.n else clear
-
-    def _p_order(self) -> float:
-        after, before = self._independent(self.k), self._independent(self.ahead)
-        return float(sum(comb(after + before, i) for i in range(before + 1)) * 0.5 ** (after + before))
-
-    def _independent(self, occasions: int) -> int:
-        """Return to how many quarters some of the occasions are worth."""
-        return occasions * self.quarters // max(1, self.n)
+        return self._tail(self.shifted, self.without, self.clear)
 
     def _tail(self, came: float, of: int, quarters: int) -> float:
         if not of:
             return 1.0
-        k, came = self._independent(self.k), quarters * came / of
+        k, came = self.k * self.quarters // max(1, self.n), quarters * came / of
         return beta_binomial_tail(k, self.quarters, 1.0 + came, 1.0 + quarters - came)
 
 
@@ -183,11 +163,6 @@ def _compare(found: Tally, counted: list[Occasion], of: Occasions, follow: Timel
     """Count how often it came at the times that the occasions are compared with, and around them."""
     at_time: dict[str, set[int]] = {}
     around: dict[str, set[int]] = {}
-    soon = _comes_soon(follow, verb, 2 * APART * of.horizon_s)
-    for case in of.cases:
-        before = follow.first(verb, case.at - of.horizon_s, case.at)
-        for context in case.contexts if before is not None and before.by_resident else ():
-            found.of.setdefault(context, Counts()).ahead += 1
     for case in counted:
         outcomes = {at: _outcome(follow, verb, at, of.horizon_s) for at in of.controls(case.at)}
         came = {at: isinstance(c, Happened) for at, c in outcomes.items() if c is not None}
@@ -205,7 +180,6 @@ def _compare(found: Tally, counted: list[Occasion], of: Occasions, follow: Timel
     for context, counts in found.of.items():
         counts.controls = len(at_time.get(context, ()))
         counts.clear = len(around.get(context, ()))
-        counts.soon = counts.n if soon else 0
 
 
 def _shifted(case: Occasion, of: Occasions, follow: Timeline, verb: str) -> dict[int, bool]:
@@ -216,21 +190,6 @@ def _shifted(case: Occasion, of: Occasions, follow: Timeline, verb: str) -> dict
         if came or _outcome(follow, verb, at, of.horizon_s) is not None:
             found[at] = came
     return found
-
-
-def _comes_soon(follow: Timeline, verb: str, within_s: int) -> bool:
-    """Whether a thing is in use for a short time only, mostly, and ends then."""
-    if verb not in _ENDS:
-        return False
-    begun: int | None = None
-    lengths: list[int] = []
-    for happened in follow.log:
-        if happened.verb != verb:
-            begun = happened.at if begun is None else begun
-        elif begun is not None:
-            lengths.append(happened.at - begun)
-            begun = None
-    return bool(lengths) and median(lengths) <= within_s
 
 
 _NOT: Final = object()
